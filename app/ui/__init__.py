@@ -1,0 +1,1 @@
+"""The Textual interface: the only code that imports textual."""

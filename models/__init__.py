@@ -1,0 +1,1 @@
+"""Language models on this machine: finding, downloading, planning and running GGUF files."""
