@@ -9,14 +9,13 @@ in the ledger with its reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from app.errors import QuestionTooLongError
 from app.types import Ledger, LedgerNote, Mode, PastTurn, Prompt, TokenCounter
 from models.types import ChatMessage
 from retrieval.types import Passage
 
-SYSTEM = {
+SYSTEM: dict[Mode, str] = {
     "notes": (
         "You answer from the person's own notes. Use only the numbered notes in the message. "
         "After each statement put the number of its note in square brackets, like [1]. "
@@ -32,7 +31,14 @@ SYSTEM = {
 """System message of each mode that has a model."""
 
 NOTES_SHARE = 0.5
-"""Share of the usable context that earlier turns leave to the newest one when space is short."""
+"""Share of the usable context kept for the newest turn once earlier turns have to go.
+
+Dropping half of the history at once, not just as much as is needed, keeps the next turns
+append-only: dropping a turn each time would make the model read everything anew each time.
+"""
+
+SAFETY_TOKENS = 8
+"""Slack for tokenizers that join neighbouring pieces differently than they were counted."""
 
 
 def note_block(n: int, passage: Passage) -> str:
@@ -47,3 +53,112 @@ def user_message(question: str, blocks: Sequence[str]) -> str:
     if not blocks:
         return question
     return f"Notes:\n\n{''.join(blocks)}Question: {question}"
+
+
+def build_prompt(
+    question: str,
+    history: Sequence[PastTurn],
+    passages: Sequence[Passage],
+    counter: TokenCounter,
+    *,
+    context: int,
+    reserve: int,
+    mode: Mode = "notes",
+) -> Prompt:
+    """Fit a question, its passages and the earlier turns into a model's context.
+
+    ``context`` and ``reserve`` are tokens; the reserve is kept free for the answer. Passages go
+    in best first, and one that does not fit makes way for smaller ones after it. Earlier turns
+    leave, oldest first, only when the newest would have less than ``NOTES_SHARE``.
+
+    Raises ``QuestionTooLongError`` when even the question alone does not fit.
+    """
+    system = ChatMessage("system", SYSTEM[mode])
+    usable = context - reserve
+    bare = counter.count_prompt([system, ChatMessage("user", question)])
+    if bare > usable:
+        raise QuestionTooLongError(
+            f"The question takes {bare:,} tokens with the instructions; "
+            f"{max(usable, 0):,} of the model's {context:,} are free for it.",
+            "Ask a shorter question, or use a model with a longer context.",
+        )
+    blocks = [note_block(n, passage) for n, passage in enumerate(passages, start=1)]
+    sizes = counter.count_tokens(blocks)
+    wanted = min(sum(sizes), int(usable * NOTES_SHARE))
+    kept = _history_that_fits(system, history, question, counter, usable - wanted)
+    messages_before = [system, *_as_messages(kept)]
+    before = counter.count_prompt([*messages_before, ChatMessage("user", question)])
+
+    room = usable - before - SAFETY_TOKENS
+    chosen: list[int] = []
+    left_out: list[LedgerNote] = []
+    for index, size in enumerate(sizes):
+        if size <= room:
+            chosen.append(index)
+            room -= size
+        else:
+            reason = f"needs {size:,} tokens, {max(room, 0):,} are free"
+            left_out.append(_entry(0, passages[index], size, reason))
+
+    while True:
+        included = [passages[index] for index in chosen]
+        body = user_message(question, [note_block(n, p) for n, p in enumerate(included, start=1)])
+        messages = (*messages_before, ChatMessage("user", body))
+        total = counter.count_prompt(messages)
+        if total <= usable or not chosen:
+            break
+        dropped = chosen.pop()
+        left_out.append(_entry(0, passages[dropped], sizes[dropped], "the prompt is full"))
+
+    system_tokens = counter.count_prompt([system, ChatMessage("user", "")])
+    alone = counter.count_prompt([system, ChatMessage("user", question)])
+    ledger = Ledger(
+        context=context,
+        system=system_tokens,
+        history=before - alone,
+        notes=total - before,
+        question=alone - system_tokens,
+        reserve=reserve,
+        free=context - reserve - total,
+        included=tuple(
+            _entry(n, passages[index], sizes[index]) for n, index in enumerate(chosen, start=1)
+        ),
+        left_out=tuple(left_out),
+        dropped_turns=len(history) - len(kept),
+    )
+    return Prompt(tuple(messages), tuple(included), ledger)
+
+
+def _history_that_fits(
+    system: ChatMessage,
+    history: Sequence[PastTurn],
+    question: str,
+    counter: TokenCounter,
+    limit: int,
+) -> Sequence[PastTurn]:
+    """Keep the newest turns: all when they fit, else about half of what would fit."""
+
+    def tokens(turns: Sequence[PastTurn]) -> int:
+        return counter.count_prompt([system, *_as_messages(turns), ChatMessage("user", question)])
+
+    if tokens(history) <= limit:
+        return history
+    bare = tokens([])
+    target = bare + max(limit - bare, 0) // 2
+    for first in range(1, len(history)):
+        if tokens(history[first:]) <= target:
+            return history[first:]
+    return []
+
+
+def _as_messages(turns: Sequence[PastTurn]) -> list[ChatMessage]:
+    messages: list[ChatMessage] = []
+    for turn in turns:
+        messages.append(ChatMessage("user", turn.user))
+        messages.append(ChatMessage("assistant", turn.assistant))
+    return messages
+
+
+def _entry(n: int, passage: Passage, tokens: int, reason: str = "") -> LedgerNote:
+    chunk = passage.chunk
+    return LedgerNote(n, chunk.note_path, chunk.first_line, chunk.last_line, tokens, reason)

@@ -1,0 +1,147 @@
+"""The index: SQLite, BM25, Chroma and the embedder in a process of their own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from app.services.child import Job, Method
+from app.services.host import Pending, ServiceHost, child_command, child_environment, describe_exit
+from retrieval.types import (
+    Cancelled,
+    IndexReport,
+    IndexStatus,
+    Progress,
+    Query,
+    Report,
+    SearchResult,
+    ignore_progress,
+)
+
+
+class NoteIndex(Protocol):
+    """What the index service needs of retrieval."""
+
+    def index(
+        self,
+        folder: Path,
+        report: Report = ...,
+        cancelled: Cancelled = ...,
+        embed: bool = ...,
+        background: bool = ...,
+    ) -> IndexReport:
+        """Bring the index of a folder up to date."""
+
+    def search(self, query: Query) -> SearchResult:
+        """Find passages."""
+
+    def status(self, folder: Path | None = None) -> IndexStatus:
+        """Tell what is in the index."""
+
+    def warm(self) -> None:
+        """Load what the vector leg needs."""
+
+    def close(self) -> None:
+        """Close the files."""
+
+
+class IndexService:
+    """Runs in the child: searches answer while a folder is being indexed."""
+
+    lanes: Mapping[str, str] = {"search": "search", "warm": "warm", "status": "status"}
+
+    def __init__(self, build: Callable[[], NoteIndex]) -> None:
+        self._index_of_notes = build()
+        self.methods: Mapping[str, Method] = {
+            "index": self._index,
+            "search": self._search,
+            "status": self._status,
+            "warm": self._warm,
+        }
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index_of_notes.close()
+
+    def _index(self, job: Job, folder: Path) -> IndexReport:
+        return self._index_of_notes.index(folder, job.emit, job.cancelled, background=True)
+
+    def _search(self, _: Job, query: Query) -> SearchResult:
+        return self._index_of_notes.search(query)
+
+    def _status(self, _: Job, folder: Path | None) -> IndexStatus:
+        return self._index_of_notes.status(folder)
+
+    def _warm(self, _: Job) -> None:
+        self._index_of_notes.warm()
+
+
+class IndexClient:
+    """The index, as the app sees it: a ``Searcher`` that lives in the child."""
+
+    def __init__(self, logs: Path) -> None:
+        self._host = ServiceHost(
+            "index",
+            child_command("index"),
+            logs / "index.log",
+            _explain_death,
+            child_environment(),
+        )
+        self._indexing: Pending | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def host(self) -> ServiceHost:
+        """The child process."""
+        return self._host
+
+    def index(self, folder: Path, report: Report = ignore_progress) -> IndexReport:
+        """Bring the index of a folder up to date. Raises ``RetrievalError`` or ``ServiceDied``."""
+        pending = self._host.call("index", folder)
+        with self._lock:
+            self._indexing = pending
+        try:
+            value = pending.result(
+                lambda event: report(event) if isinstance(event, Progress) else None
+            )
+        finally:
+            with self._lock:
+                self._indexing = None
+        assert isinstance(value, IndexReport)
+        return value
+
+    def cancel_indexing(self) -> None:
+        """Stop the running ``index`` soon; what it did is kept. Thread-safe."""
+        with self._lock:
+            pending = self._indexing
+        if pending is not None:
+            pending.cancel()
+
+    def search(self, query: Query) -> SearchResult:
+        """Find passages. Raises ``RetrievalError`` or ``ServiceDied``."""
+        value = self._host.call("search", query).result()
+        assert isinstance(value, SearchResult)
+        return value
+
+    def status(self, folder: Path | None = None) -> IndexStatus:
+        """Tell what is in the index."""
+        value = self._host.call("status", folder).result()
+        assert isinstance(value, IndexStatus)
+        return value
+
+    def warm(self) -> None:
+        """Load what the vector leg needs; takes seconds."""
+        self._host.call("warm").result()
+
+    def close(self) -> None:
+        """End the child process."""
+        self._host.close()
+
+
+def _explain_death(code: int) -> tuple[str, str]:
+    return (
+        f"The index process {describe_exit(code)}. Your notes and what was indexed are safe.",
+        "It starts again with the next search; index.log in the log folder has the details.",
+    )
