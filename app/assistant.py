@@ -1,0 +1,195 @@
+"""A question to a stream of events that ends in a checked answer. Knows protocols only."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.extractive import quoted_answer
+from app.grounding import check, normalise_citations
+from app.prompting import build_prompt
+from app.types import (
+    Answer,
+    AnswerEvent,
+    AskOptions,
+    Finished,
+    Ledger,
+    Mode,
+    Prompt,
+    Retrieved,
+    Searcher,
+    Searching,
+    Timings,
+)
+from models.types import ChatModel, Completed, Delta, FinishReason, GenerationOptions
+from retrieval.types import Query, SearchResult
+
+NOTHING_FOUND = "Nothing in your notes matches these words."
+"""Said instead of an answer when neither leg found a passage."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one question needs until its end."""
+
+    question: str
+    options: AskOptions
+    started: float
+    result: SearchResult
+
+
+class Assistant:
+    """Answers questions with a searcher and, when there is one, a model.
+
+    One question at a time; ``cancel`` may come from any thread.
+    """
+
+    def __init__(self, searcher: Searcher, model: ChatModel | None = None) -> None:
+        self._searcher = searcher
+        self.model = model
+        """The loaded model, or None for answers made of quotes."""
+        self._stop = threading.Event()
+
+    def cancel(self) -> None:
+        """End the running answer soon; what was written is kept."""
+        self._stop.set()
+        if self.model is not None:
+            self.model.cancel()
+
+    def ask(self, question: str, options: AskOptions) -> Iterator[AnswerEvent]:
+        """Answer a question. The last event is ``Finished``.
+
+        Raises ``RetrievalError``, ``ModelError`` or ``AppError``, each with a remedy.
+        """
+        self._stop.clear()
+        started = time.perf_counter()
+        mode = options.mode if self.model is not None else "quotes"
+        result = SearchResult((), (), 0, 0.0)
+        if mode != "model":
+            yield Searching()
+            result = self._searcher.search(
+                Query(
+                    question, k=options.k, folders=options.folders, wait=options.wait_for_vectors
+                )
+            )
+            yield Retrieved(result)
+        asked = _Asked(question, options, started, result)
+        if self._stop.is_set():
+            yield Finished(_silent(asked, mode, "", "cancelled"))
+        elif not result.passages and mode in {"quotes", "notes"}:
+            yield Delta(NOTHING_FOUND)
+            yield Finished(_silent(asked, mode, NOTHING_FOUND, "stop"))
+        elif self.model is None or mode == "quotes":
+            yield from _quote(asked)
+        else:
+            yield from self._generate(asked, self.model, mode)
+
+    def _generate(self, asked: _Asked, model: ChatModel, mode: Mode) -> Iterator[AnswerEvent]:
+        info = model.info
+        reserve = min(asked.options.max_tokens, info.context // 4)
+        prompt = build_prompt(
+            asked.question,
+            asked.options.history,
+            asked.result.passages,
+            model,
+            context=info.context,
+            reserve=reserve,
+            mode=mode,
+        )
+        generation = GenerationOptions(
+            max_tokens=reserve + max(prompt.ledger.free, 0)
+            if asked.options.max_tokens > reserve
+            else reserve,
+            temperature=asked.options.temperature,
+            seed=asked.options.seed,
+        )
+        written: list[str] = []
+        completed: Completed | None = None
+        for event in model.stream(prompt.messages, generation):
+            if isinstance(event, Completed):
+                completed = event
+                continue
+            if isinstance(event, Delta):
+                written.append(event.text)
+            yield event
+            if self._stop.is_set():
+                model.cancel()
+        if completed is None:
+            completed = Completed("cancelled", 0, 0, 0, 0.0, 0.0)
+        yield Finished(_checked(asked, mode, prompt, "".join(written), completed, info.name))
+
+
+def _quote(asked: _Asked) -> Iterator[AnswerEvent]:
+    text, citations = quoted_answer(asked.question, asked.result.passages)
+    yield Delta(text)
+    yield Finished(
+        Answer(
+            text=text,
+            mode="quotes",
+            passages=asked.result.passages,
+            citations=citations,
+            ledger=Ledger(),
+            timings=_timings(asked),
+            notices=asked.result.notices,
+        )
+    )
+
+
+def _checked(
+    asked: _Asked, mode: Mode, prompt: Prompt, raw: str, completed: Completed, model: str
+) -> Answer:
+    text = normalise_citations(raw.strip(), len(prompt.passages))
+    timings = Timings(
+        search=asked.result.seconds,
+        prefill=completed.prefill_seconds,
+        decode=completed.decode_seconds,
+        total=time.perf_counter() - asked.started,
+        prompt_tokens=completed.prompt_tokens,
+        cached_tokens=completed.cached_tokens,
+        completion_tokens=completed.completion_tokens,
+    )
+    return Answer(
+        text=text,
+        mode=mode,
+        passages=prompt.passages,
+        citations=check(text, prompt.passages),
+        ledger=prompt.ledger,
+        timings=timings,
+        reason=completed.reason,
+        notices=(*asked.result.notices, *_prompt_notices(prompt.ledger, completed.reason)),
+        sent=prompt.messages[-1:],
+        model=model,
+    )
+
+
+def _prompt_notices(ledger: Ledger, reason: FinishReason) -> Iterator[str]:
+    if ledger.dropped_turns:
+        turns = "turn" if ledger.dropped_turns == 1 else "turns"
+        yield f"The {ledger.dropped_turns} oldest {turns} no longer fit in the model's context."
+    if ledger.left_out:
+        passages = "passage" if len(ledger.left_out) == 1 else "passages"
+        yield (
+            f"{len(ledger.left_out)} found {passages} did not fit in the model's context; "
+            "the ledger lists them."
+        )
+    if reason == "length":
+        yield "The answer was cut at the token limit; ask the model to go on."
+
+
+def _silent(asked: _Asked, mode: Mode, text: str, reason: FinishReason) -> Answer:
+    return Answer(
+        text=text,
+        mode=mode,
+        passages=asked.result.passages,
+        citations=(),
+        ledger=Ledger(),
+        timings=_timings(asked),
+        reason=reason,
+        notices=asked.result.notices,
+    )
+
+
+def _timings(asked: _Asked) -> Timings:
+    return Timings(search=asked.result.seconds, total=time.perf_counter() - asked.started)
