@@ -41,6 +41,10 @@ class LoadError(ModelError):
     """llama.cpp could not load the model."""
 
 
+class LoadCancelled(LoadError):
+    """The person stopped a model from loading."""
+
+
 class ContextFullError(ModelError):
     """The prompt does not fit in the model's context."""
 

@@ -67,6 +67,10 @@ class ModelFacts:
     """Bytes of the weights of each block."""
     chat_template: str
     """Jinja source of the chat template; empty when the model has none."""
+    embedding_bytes: int = 0
+    """Bytes of the token embedding, which llama.cpp always keeps in main memory."""
+    output_bytes: int = 0
+    """Bytes of the output layer; the embedding's where the two share one tensor."""
 
 
 @dataclass(frozen=True, slots=True)
