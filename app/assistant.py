@@ -70,9 +70,7 @@ class Assistant:
         if mode != "model":
             yield Searching()
             result = self._searcher.search(
-                Query(
-                    question, k=options.k, folders=options.folders, wait=options.wait_for_vectors
-                )
+                Query(question, k=options.k, folders=options.folders, wait=options.wait_for_vectors)
             )
             yield Retrieved(result)
         asked = _Asked(question, options, started, result)
@@ -99,9 +97,8 @@ class Assistant:
             mode=mode,
         )
         generation = GenerationOptions(
-            max_tokens=reserve + max(prompt.ledger.free, 0)
-            if asked.options.max_tokens > reserve
-            else reserve,
+            # A small context keeps a small reserve; what the notes left free may be used too.
+            max_tokens=min(asked.options.max_tokens, reserve + prompt.ledger.free),
             temperature=asked.options.temperature,
             seed=asked.options.seed,
         )

@@ -34,6 +34,8 @@ class Paths:
     """Conversations."""
     logs: Path
     """Logs of the app and its child processes."""
+    state: Path
+    """What the app remembers by itself: the last folder and model."""
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +94,12 @@ def find_paths(environment: Mapping[str, str] = os.environ) -> Paths:
     if home:
         root = Path(home).expanduser().absolute()
         return Paths(
-            root / "settings.toml", root / "index", root / "models", root / "chats", root / "logs"
+            root / "settings.toml",
+            root / "index",
+            root / "models",
+            root / "chats",
+            root / "logs",
+            root / "state.json",
         )
     dirs = platformdirs.PlatformDirs("alcove", appauthor=False)
     data = dirs.user_data_path
@@ -102,6 +109,7 @@ def find_paths(environment: Mapping[str, str] = os.environ) -> Paths:
         data / "models",
         data / "chats",
         dirs.user_log_path,
+        dirs.user_state_path / "state.json",
     )
 
 

@@ -1,0 +1,218 @@
+"""Command line and composition root: the only place that picks concrete classes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.errors import AppError
+from app.settings import Paths, Settings, find_paths, load_settings, private_folder
+from app.state import load_state
+from models.errors import ModelError
+from retrieval.errors import IndexMissingError, RetrievalError
+
+if TYPE_CHECKING:
+    from app.services.engine import EngineClient
+    from app.services.index import IndexClient
+    from models.catalog import CatalogEntry
+    from models.download import HubDownloader
+    from models.types import LocalModel, ModelFile
+    from retrieval.library import Library
+
+STARTED = time.perf_counter()
+
+# Local means local: said before any library that would look at it is imported.
+os.environ.update(ANONYMIZED_TELEMETRY="False", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
+
+
+class Composition:
+    """Makes the concrete parts, each when it is first asked for."""
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Folders of this user."""
+        return find_paths()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Settings of this user."""
+        return load_settings(self.paths.settings)
+
+    def notes(self) -> Library:
+        """Open the index in this process."""
+        from retrieval.embedding import bundled_embedder
+        from retrieval.library import Library
+
+        return Library(private_folder(self.paths.index), bundled_embedder())
+
+    def index_client(self) -> IndexClient:
+        """Prepare the index process."""
+        from app.services.index import IndexClient
+
+        return IndexClient(private_folder(self.paths.logs))
+
+    def engine(self) -> EngineClient:
+        """Prepare the engine process."""
+        from app.services.engine import EngineClient
+
+        return EngineClient(private_folder(self.paths.logs))
+
+    def downloader(self) -> HubDownloader:
+        """Prepare downloads from the hub."""
+        from models.download import HubDownloader
+
+        return HubDownloader(private_folder(self.paths.models))
+
+    def repository(self, repo: str) -> Sequence[ModelFile]:
+        """List the GGUF files of a repository of the hub."""
+        from models.hub import list_files
+
+        return list_files(repo)
+
+    def local_models(self) -> tuple[Sequence[LocalModel], Sequence[str]]:
+        """List the models on this machine, and what is wrong with files that are none."""
+        from models.local import list_models
+
+        return list_models(self.paths.models)
+
+    def find_model(self, name: str) -> LocalModel:
+        """Find a model on this machine by name or file."""
+        from models.local import find_model
+
+        return find_model(self.paths.models, name)
+
+    def default_model(self) -> LocalModel | None:
+        """Choose the model of the settings, else the one used last, else any there is."""
+        if self.settings.model.name:
+            return self.find_model(self.settings.model.name)
+        found, _ = self.local_models()
+        last = load_state(self.paths.state).model
+        named = [model for model in found if model.name == last]
+        return next(iter([*named, *found]), None)
+
+    def proposal(self) -> CatalogEntry | None:
+        """Choose a model of the catalogue that fits this machine comfortably."""
+        from models.catalog import propose
+        from models.hardware import detect
+
+        return propose(detect())
+
+    def catalog(self) -> list[tuple[CatalogEntry, bool]]:
+        """List the known models, each with whether it fits this machine."""
+        from models.catalog import CATALOG, fits
+        from models.hardware import detect
+
+        hardware = detect()
+        return [(entry, fits(entry, hardware)) for entry in CATALOG]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run Alcove; ends with ``SystemExit``."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["_serve"]:
+        _serve(arguments[1])
+    raise SystemExit(_guarded(arguments))
+
+
+def _serve(service: str) -> None:
+    """Run as a child process; does not return."""
+    from app.services.child import serve
+
+    composition = Composition()
+    log = private_folder(composition.paths.logs) / f"{service}.log"
+    if service == "engine":
+        from app.services.engine import EngineService
+        from models.llama import LlamaModel
+
+        serve(lambda: EngineService(LlamaModel.load), log)
+    else:
+        from app.services.index import IndexService
+
+        serve(lambda: IndexService(composition.notes), log)
+
+
+def _guarded(arguments: list[str]) -> int:
+    """Run a command; every failure ends here as two lines and an exit code."""
+    from app.cli.output import Exit, complain, prepare_streams
+
+    prepare_streams()
+    try:
+        return _run(arguments)
+    except IndexMissingError as error:
+        complain(error.title, error.remedy)
+        return Exit.INDEX_STALE
+    except (AppError, ModelError, RetrievalError) as error:
+        complain(error.title, error.remedy)
+        return Exit.FAILED
+    except KeyboardInterrupt:
+        complain("Stopped.", "")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (head, less); writing on at exit would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except Exception as error:
+        complain(f"Something unexpected went wrong: {error!r}.", _keep_traceback())
+        return Exit.FAILED
+
+
+def _run(arguments: list[str]) -> int:
+    from app.cli.parser import COMMANDS, build_app_parser, build_command_parser
+
+    composition = Composition()
+    if arguments and arguments[0] in COMMANDS:
+        parsed = build_command_parser().parse_args(arguments)
+        from app.cli import ask, models, notes
+
+        commands = {
+            "index": notes.index_folder,
+            "search": notes.search,
+            "status": notes.status,
+            "ask": ask.ask,
+            "models": models.models,
+        }
+        return commands[parsed.command](parsed, composition)
+    parsed = build_app_parser().parse_args(arguments)
+    return _open_app(composition, parsed.folder)
+
+
+def _open_app(composition: Composition, folder: Path | None) -> int:
+    from app.ui.app import AlcoveApp
+
+    return AlcoveApp(composition, _folder_to_open(composition, folder), STARTED).run() or 0
+
+
+def _folder_to_open(composition: Composition, folder: Path | None) -> Path:
+    if folder is None:
+        last = load_state(composition.paths.state).folder
+        if last and Path(last).is_dir():
+            return Path(last)
+        return Path(__file__).parent / "sample_notes"
+    folder = folder.expanduser().resolve()
+    if not folder.is_dir():
+        raise AppError(
+            f"There is no folder {folder}.",
+            "Name a folder of notes, or a command: alcove --help lists them.",
+        )
+    return folder
+
+
+def _keep_traceback() -> str:
+    """Write the traceback to a log and say where."""
+    try:
+        log = private_folder(find_paths().logs) / "alcove.log"
+        logging.basicConfig(filename=log, format="%(asctime)s %(name)s %(message)s")
+        logging.getLogger("alcove").exception("unexpected error")
+    except (AppError, OSError):
+        return "It could not be logged either: the log folder cannot be written."
+    return f"Please report it with the end of {log}."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Commands about models: list, catalog, levels, download."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from app.cli.output import Exit, columns, complain, human_bytes, note, progress_bar, say, say_json
+from app.cli.tools import Tools
+from app.safe_text import one_line
+
+
+def models(arguments: argparse.Namespace, tools: Tools) -> Exit:
+    """Run ``alcove models ACTION``."""
+    actions = {
+        "list": _list,
+        "catalog": _catalog,
+        "levels": _levels,
+        "download": _download,
+    }
+    return actions[arguments.action](arguments, tools)
+
+
+def _list(arguments: argparse.Namespace, tools: Tools) -> Exit:
+    found, problems = tools.local_models()
+    if arguments.json:
+        say_json([asdict(model) for model in found])
+    else:
+        for line in columns(
+            [
+                (one_line(model.name), model.quant, human_bytes(model.bytes), model.architecture)
+                for model in found
+            ]
+        ):
+            say(line)
+    for problem in problems:
+        note(problem)
+    if not found:
+        note(f"No models in {tools.paths.models} yet: alcove models catalog")
+    return Exit.DONE
+
+
+def _catalog(arguments: argparse.Namespace, tools: Tools) -> Exit:
+    entries = tools.catalog()
+    best = tools.proposal()
+    if arguments.json:
+        say_json(
+            [
+                {
+                    "name": entry.name,
+                    "download": entry.download_name,
+                    "bytes": entry.bytes,
+                    "licence": entry.licence,
+                    "strengths": entry.strengths,
+                    "fits": fits,
+                    "proposed": best is not None and entry.download_name == best.download_name,
+                }
+                for entry, fits in entries
+            ]
+        )
+        return Exit.DONE
+    rows = []
+    for entry, fits in entries:
+        proposed = best is not None and entry.download_name == best.download_name
+        fit = "proposed" if proposed else "fits" if fits else "too large"
+        rows.append((entry.download_name, f"~{human_bytes(entry.bytes)}", fit, entry.licence))
+    for line, (entry, _) in zip(columns(rows), entries, strict=True):
+        say(line)
+        say(f"    {entry.strengths}")
+    return Exit.DONE
+
+
+def _levels(arguments: argparse.Namespace, tools: Tools) -> Exit:
+    files = tools.repository(arguments.repo)
+    if arguments.json:
+        say_json([asdict(file) for file in files])
+    else:
+        for line in columns(
+            [(file.quant or "?", human_bytes(file.size), one_line(file.filename)) for file in files]
+        ):
+            say(line)
+    return Exit.DONE if files else Exit.NOTHING_FOUND
+
+
+def _download(arguments: argparse.Namespace, tools: Tools) -> Exit:
+    downloader = tools.downloader()
+    file = downloader.resolve(arguments.name)
+    if not arguments.json:
+        note(f"{file.repo}: {file.filename}, {human_bytes(file.size)}")
+    with progress_bar(counts_bytes=True) as report:
+        path = downloader.download(file, report)
+    if arguments.json:
+        say_json({**asdict(file), "path": path})
+    else:
+        say(str(path))
+    if not file.sha256:
+        complain("The hub announced no checksum for this file.", "Only its size was checked.")
+    return Exit.DONE

@@ -1,0 +1,140 @@
+"""Commands about the notes: index, search, status."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from app.cli.output import Exit, columns, note, progress_bar, say, say_json
+from app.cli.tools import Tools
+from app.safe_text import one_line, printable
+from retrieval.errors import IndexMissingError
+from retrieval.types import IndexStatus, Passage, Query, SearchResult
+
+SNIPPET_LINES = 4
+"""Lines of a passage shown to people by ``search``."""
+
+
+def index_folder(arguments: argparse.Namespace, tools: Tools) -> Exit:
+    """Run ``alcove index``."""
+    notes = tools.notes()
+    try:
+        with progress_bar() as report:
+            done = notes.index(arguments.folder, report)
+    finally:
+        notes.close()
+    if arguments.json:
+        say_json(asdict(done))
+        return Exit.DONE
+    counts = f"{done.added} added, {done.changed} changed, {done.removed} removed"
+    say(f"{counts}, {done.unchanged} unchanged; {done.chunks:,} chunks in {done.seconds:.1f} s")
+    for skip in done.skipped:
+        say(f"skipped {one_line(skip.path)}: {one_line(skip.reason)}")
+    return Exit.DONE
+
+
+def search(arguments: argparse.Namespace, tools: Tools) -> Exit:
+    """Run ``alcove search``."""
+    query = Query(
+        arguments.query, k=arguments.k, leg=arguments.leg, folders=resolve(arguments.folders)
+    )
+    notes = tools.notes()
+    try:
+        result = notes.search(query)
+    finally:
+        notes.close()
+    if arguments.json:
+        say_json(search_json(result))
+    else:
+        for number, passage in enumerate(result.passages, start=1):
+            _print_passage(number, passage)
+    for notice in result.notices:
+        note(notice)
+    if not result.passages:
+        note("Nothing found. Try fewer or other words.")
+        return Exit.NOTHING_FOUND
+    return Exit.INDEX_STALE if result.stale else Exit.DONE
+
+
+def status(arguments: argparse.Namespace, tools: Tools) -> Exit:
+    """Run ``alcove status``."""
+    places = {key: str(getattr(tools.paths, key)) for key in tools.paths.__slots__}
+    now = _status_of(tools)
+    model = tools.default_model()
+    if arguments.json:
+        state = {**asdict(now), "complete": now.complete}
+        say_json({**state, "paths": places, "model": model.name if model else None})
+    else:
+        rows = [("folders", ", ".join(map(one_line, now.folders)) or "none yet")]
+        rows.append(("notes", f"{now.notes:,} in {now.chunks:,} chunks, {now.embedded:,} embedded"))
+        rows.append(("waiting", f"{now.pending:,} files differ from the index"))
+        rows.append(("model", one_line(model.name) if model else "none; answers are quotes"))
+        rows += places.items()
+        for line in columns(rows):
+            say(line)
+        for skip in now.skipped:
+            say(f"skipped {one_line(skip.path)}: {one_line(skip.reason)}")
+    if not now.folders:
+        note("Nothing is indexed yet: alcove index FOLDER")
+        return Exit.INDEX_STALE
+    return Exit.DONE if now.complete else Exit.INDEX_STALE
+
+
+def resolve(folders: Iterable[Path]) -> tuple[str, ...]:
+    """Write folders given by the person as the index names them."""
+    return tuple(str(folder.expanduser().resolve()) for folder in folders)
+
+
+def search_json(result: SearchResult) -> dict[str, object]:
+    """Build the document that ``search --json`` prints."""
+    return {
+        "legs": list(result.legs),
+        "hits": [_hit_json(passage) for passage in result.passages],
+        "found": result.found,
+        "seconds": round(result.seconds, 6),
+        "stale": result.stale,
+        "notices": list(result.notices),
+    }
+
+
+def _status_of(tools: Tools) -> IndexStatus:
+    try:
+        notes = tools.notes()
+    except IndexMissingError:
+        return IndexStatus((), 0, 0, 0, 0, ())
+    try:
+        return notes.status()
+    finally:
+        notes.close()
+
+
+def _hit_json(passage: Passage) -> dict[str, object]:
+    chunk = passage.chunk
+    return {
+        "path": chunk.note_path,
+        "folder": chunk.folder,
+        "title": chunk.title,
+        "headings": list(chunk.headings),
+        "first_line": chunk.first_line,
+        "last_line": chunk.last_line,
+        "text": chunk.text,
+        "score": passage.score,
+        "contributions": [asdict(item) for item in passage.contributions],
+    }
+
+
+def _print_passage(number: int, passage: Passage) -> None:
+    chunk = passage.chunk
+    place = f"{one_line(chunk.note_path)}:{chunk.first_line}-{chunk.last_line}"
+    ranks = "  ".join(f"{item.leg} #{item.rank}" for item in passage.contributions)
+    say(f"{number:>2}  {place}   {ranks}   {passage.score:.3f}")
+    if chunk.headings:
+        say(f"    {one_line(' › '.join(chunk.headings))}")
+    lines = [line for line in printable(chunk.text).splitlines() if line.strip()]
+    for line in lines[:SNIPPET_LINES]:
+        say(f"    {line[:100]}")
+    if len(lines) > SNIPPET_LINES:
+        say(f"    … {len(lines) - SNIPPET_LINES} more lines")
+    say()

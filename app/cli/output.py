@@ -1,0 +1,135 @@
+"""How commands speak: data on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Protocol
+
+from app.safe_text import one_line
+
+
+class Exit(IntEnum):
+    """Exit codes that scripts may rely on."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOTHING_FOUND = 3
+    INDEX_STALE = 4
+    INTERRUPTED = 130
+
+
+class ProgressLike(Protocol):
+    """Progress of either package."""
+
+    @property
+    def label(self) -> str:
+        """What is being done."""
+
+    @property
+    def done(self) -> int:
+        """Units finished."""
+
+    @property
+    def total(self) -> int:
+        """Units in all; 0 when not known."""
+
+
+def prepare_streams() -> None:
+    """Let no file name or note break the output: what cannot be encoded is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def say(text: str = "") -> None:
+    """Print a line of data."""
+    print(text)
+
+
+def say_json(value: object) -> None:
+    """Print data for scripts: one JSON document."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+
+
+def note(text: str) -> None:
+    """Print a line for the person that is not data."""
+    print(one_line(text), file=sys.stderr)
+
+
+def complain(title: str, remedy: str) -> None:
+    """Print an error and what to do about it."""
+    print(f"alcove: {one_line(title)}", file=sys.stderr)
+    if remedy:
+        print(f"  {one_line(remedy)}", file=sys.stderr)
+
+
+def human_bytes(size: int) -> str:
+    """Write a size as people do: ``2.5 GB``, in powers of ten as disks and hubs count."""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit in {"B", "kB"} else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+@contextmanager
+def progress_bar(counts_bytes: bool = False) -> Iterator[Callable[[ProgressLike], None]]:
+    """Show progress on standard error while it is a terminal; say nothing to a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    amounts = (DownloadColumn(), TransferSpeedColumn()) if counts_bytes else (MofNCompleteColumn(),)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        *amounts,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        tasks: dict[str, TaskID] = {}
+
+        def report(progress: ProgressLike) -> None:
+            label = one_line(progress.label)
+            if label not in tasks:
+                tasks[label] = bar.add_task(label)
+            total = progress.total or None
+            bar.update(tasks[label], completed=progress.done, total=total)
+
+        yield report
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Line cells up in columns, two spaces apart."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")

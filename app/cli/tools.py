@@ -1,0 +1,96 @@
+"""What commands are given to work with; the composition root decides what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from app.settings import Paths, Settings
+from app.types import Searcher
+from models.types import ChatModel, Downloader, LoadOptions, LocalModel, ModelFile
+from models.types import Report as ModelReport
+from retrieval.types import Cancelled, IndexReport, IndexStatus, Report
+
+
+class Notes(Searcher, Protocol):
+    """The index of the notes, opened in this process."""
+
+    def index(self, folder: Path, report: Report = ..., cancelled: Cancelled = ...) -> IndexReport:
+        """Bring the index of a folder up to date."""
+
+    def status(self, folder: Path | None = None) -> IndexStatus:
+        """Tell what is in the index."""
+
+    def close(self) -> None:
+        """Close the files."""
+
+
+class Engine(ChatModel, Protocol):
+    """A process that runs one model."""
+
+    def load(self, options: LoadOptions, report: ModelReport = ...) -> object:
+        """Load a model. Raises ``ModelError`` or ``AppError``."""
+
+
+class Proposal(Protocol):
+    """A model that suits this machine."""
+
+    @property
+    def name(self) -> str:
+        """Name for the person."""
+
+    @property
+    def download_name(self) -> str:
+        """What ``alcove models download`` takes."""
+
+    @property
+    def bytes(self) -> int:
+        """About how much is downloaded."""
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights."""
+
+    @property
+    def strengths(self) -> str:
+        """What it is good at, in a few words."""
+
+
+class Tools(Protocol):
+    """Everything a command may need, made when it is asked for."""
+
+    @property
+    def paths(self) -> Paths:
+        """Folders of this user."""
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of this user. Raises ``SettingsError``."""
+
+    def notes(self) -> Notes:
+        """Open the index in this process. Raises ``RetrievalError``."""
+
+    def engine(self) -> Engine:
+        """Prepare an engine process; nothing starts before it is used."""
+
+    def downloader(self) -> Downloader:
+        """Prepare downloads from the hub."""
+
+    def repository(self, repo: str) -> Sequence[ModelFile]:
+        """List the GGUF files of a repository of the hub. Raises ``ModelError``."""
+
+    def local_models(self) -> tuple[Sequence[LocalModel], Sequence[str]]:
+        """List the models on this machine, and what is wrong with files that are none."""
+
+    def find_model(self, name: str) -> LocalModel:
+        """Find a model on this machine by name or file. Raises ``ModelNotFoundError``."""
+
+    def default_model(self) -> LocalModel | None:
+        """Choose the model to use when none is named; None when there is none."""
+
+    def proposal(self) -> Proposal | None:
+        """Choose a model of the catalogue that fits this machine comfortably."""
+
+    def catalog(self) -> Sequence[tuple[Proposal, bool]]:
+        """List the known models, each with whether it fits this machine."""
