@@ -80,7 +80,8 @@ class Vocabulary:
             if not attr & (_CONTROL | _USER_DEFINED | _UNKNOWN):
                 continue
             text = texts(self._vocab, token).decode("utf-8", errors="replace")
-            control = bool(attr & (_CONTROL | _UNKNOWN))
+            control = bool(attr & _CONTROL)
+            # A vocabulary's runs of whitespace must merge over borders, so they stay text here
             if text and (control or not text.isspace()):
                 strips = bool(attr & _LSTRIP), bool(attr & _RSTRIP)
                 found.append(Special(token, text, control, *strips))
