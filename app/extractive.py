@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from app.markdown import outside_code
 from app.sentences import Sentence, sentences
 from app.text import overlap, terms
 from app.types import Citation
@@ -108,7 +109,7 @@ def candidates(passages: Sequence[Passage]) -> list[Candidate]:
     for n, passage in enumerate(passages, start=1):
         usable = [
             sentence
-            for sentence in sentences(passage.chunk.text)
+            for sentence in sentences(passage.chunk.text, partial=passage.chunk.first_line > 1)
             if sentence.kind != "heading" or sentence.block
         ]
         opened = False
@@ -282,22 +283,18 @@ def _write_note(group: Sequence[Candidate]) -> str:
 
 _REFERENCE_LINK = re.compile(r"\[([^\[\]]+)\]\[[^\[\]]*\]")
 _NUMBERED = re.compile(r"(?<!\\)\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\](?!\()")
-_CODE = re.compile(r"(`+[^`]+`+)")
+_MARKS = re.compile(r"([*\[\]])")
 
 
 def _quotable(text: str) -> str:
     """Keep a sentence's own bracketed numbers and links by reference from reading as citations."""
-    parts = _CODE.split(text)
-    for index in range(0, len(parts), 2):
-        parts[index] = _NUMBERED.sub(r"\\[\1\\]", _REFERENCE_LINK.sub(r"\1", parts[index]))
-    return "".join(parts)
+    return outside_code(
+        text, lambda part: _NUMBERED.sub(r"\\[\1\\]", _REFERENCE_LINK.sub(r"\1", part))
+    )
 
 
 def _escape(title: str) -> str:
-    parts = _CODE.split(title)
-    for index in range(0, len(parts), 2):
-        parts[index] = re.sub(r"([*\[\]])", r"\\\1", parts[index])
-    return "".join(parts)
+    return outside_code(title, lambda part: _MARKS.sub(r"\\\1", part))
 
 
 def _citations(chosen: Sequence[Candidate]) -> tuple[Citation, ...]:

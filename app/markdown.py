@@ -7,8 +7,9 @@ middle of a list, a table or a code block, and it must keep the number of every 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 BlockKind = Literal["heading", "paragraph", "item", "code", "table"]
@@ -39,14 +40,46 @@ _RULE = re.compile(r"^ {0,3}(?:(?:\*\s*){3,}|(?:-\s*){3,}|(?:_\s*){3,})$")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,9}[.)])\s+(?:\[[ xX]\]\s+)?(?=\S)")
 _QUOTE = re.compile(r"^ {0,3}(?:>\s?)+")
 _DELIMITER = re.compile(r"^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
-_DEFINITION = re.compile(r"^ {0,3}\[[^\]]+\]:\s*\S+")
+_DEFINITION = re.compile(r"^ {0,3}\[[^\]]+\]:\s*\S+\s*(?:[\"'(].*)?$")
 _INDENTED = re.compile(r"^(?: {4}|\t)")
 _KEY = re.compile(r"^[\w-]+\s*:")
 
 
-def blocks(text: str) -> list[Block]:
-    """Split Markdown into blocks, in order; rules, definitions and front matter are left out."""
-    return list(_Scanner(text.split("\n")).scan())
+INLINE_CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
+"""Code within a line, with its backticks."""
+
+
+def blocks(text: str, *, partial: bool = False) -> list[Block]:
+    """Split Markdown into blocks, in order; rules, definitions and front matter are left out.
+
+    A ``partial`` text may begin anywhere in a document: a code block may be open already.
+    """
+    return list(_Scanner(text.split("\n")).scan(partial=partial))
+
+
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """Change what is neither in a code block nor in inline code, and leave the rest as it is."""
+    lines = text.split("\n")
+    code = {
+        at
+        for block in blocks(text)
+        if block.kind == "code"
+        for at in range(block.first, block.last + 1)
+    }
+    parts: list[str] = []
+    for is_code, run in groupby(range(len(lines)), key=code.__contains__):
+        part = "\n".join(lines[at] for at in run)
+        parts.append(part if is_code else _outside_inline_code(part, change))
+    return "\n".join(parts)
+
+
+def _outside_inline_code(text: str, change: Callable[[str], str]) -> str:
+    parts: list[str] = []
+    at = 0
+    for match in INLINE_CODE.finditer(text):
+        parts += [change(text[at : match.start()]), match[0]]
+        at = match.end()
+    return "".join([*parts, change(text[at:])])
 
 
 class _Scanner:
@@ -57,9 +90,9 @@ class _Scanner:
         self.at = 0
         self.in_list = False
 
-    def scan(self) -> Iterator[Block]:
+    def scan(self, *, partial: bool) -> Iterator[Block]:
         self._skip_front_matter()
-        if _starts_in_code(self.lines):
+        if partial and _starts_in_code(self.lines):
             yield self._code_to_fence()
         while self.at < len(self.lines):
             block = self._next()

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from app.markdown import Block, BlockKind, blocks, fenced
+from app.markdown import INLINE_CODE, Block, BlockKind, blocks, fenced
 
 _ABBREVIATION_TEXT = """
 e.g i.e eg ie cf vs viz mr mrs ms dr prof st no nos fig figs eq sec ch vol pp ca approx resp
@@ -20,7 +20,6 @@ _END = re.compile(
     r"|(?P<wide>[。！？]+[」』”）]*)"
 )
 _LAST_WORD = re.compile(r"[\w.]+$")
-_CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 LONG_RUN = 400
 """Characters of a paragraph without a full stop beyond which each line stands for itself."""
 
@@ -33,7 +32,7 @@ def split(text: str) -> list[tuple[int, int]]:
     """
     spans: list[tuple[int, int]] = []
     start = 0
-    code = [match.span() for match in _CODE.finditer(text)]
+    code = [match.span() for match in INLINE_CODE.finditer(text)]
     for match in _END.finditer(text):
         at = match.start()
         if any(first <= at < last for first, last in code) or not _ends(text, match):
@@ -117,14 +116,15 @@ BLOCK_LINES = 16
 _PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<[^<>]+>")
 
 
-def sentences(text: str) -> list[Sentence]:
+def sentences(text: str, *, partial: bool = False) -> list[Sentence]:
     """Split a chunk into sentences, in order.
 
     A short code block or table belongs to the sentence right before it, a short list or quotation
     to a sentence that ends with a colon. Sentences without a letter (pictures, tags) are left out.
+    ``partial`` says that the text may begin inside a code block.
     """
     found: list[Sentence] = []
-    parts = blocks(text)
+    parts = blocks(text, partial=partial)
     lines = text.split("\n")
     for index, block in enumerate(parts):
         if block.kind in ("code", "table"):

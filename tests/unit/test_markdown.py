@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.markdown import blocks, fenced
+from app.markdown import blocks, fenced, outside_code
 
 
 def kinds(text: str) -> list[tuple[str, int, int]]:
@@ -35,8 +35,13 @@ def test_a_fence_ends_only_with_its_own_mark() -> None:
 
 def test_a_chunk_that_begins_inside_code_is_code_up_to_the_fence() -> None:
     text = "  x = 1\n  y = 2\n```\n\nThen run it.\n\n```python\nx\n```"
-    assert kinds(text) == [("code", 0, 2), ("paragraph", 4, 4), ("code", 6, 8)]
-    assert fenced(blocks(text)[0]) == "```\n  x = 1\n  y = 2\n```"
+    found = blocks(text, partial=True)
+    assert [(b.kind, b.first, b.last) for b in found] == [
+        ("code", 0, 2),
+        ("paragraph", 4, 4),
+        ("code", 6, 8),
+    ]
+    assert fenced(found[0]) == "```\n  x = 1\n  y = 2\n```"
 
 
 def test_code_that_ends_with_the_chunk_is_closed_when_quoted() -> None:
@@ -60,3 +65,8 @@ def test_blocks_are_in_order_and_within_the_text(lines: list[str]) -> None:
     for block in blocks("\n".join(lines)):
         assert at <= block.first <= block.last < len(lines)
         at = block.last + 1
+
+
+def test_only_what_is_outside_code_is_changed() -> None:
+    text = "a `a` a\n\n```\na\n```\na ``a ` a`` a"
+    assert outside_code(text, str.upper) == "A `a` A\n\n```\na\n```\nA ``a ` a`` A"
