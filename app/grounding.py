@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 from app.markdown import Block, BlockKind, blocks, outside_code
 from app.sentences import prose
 from app.text import NO_WORDS, Words, find_lines, plain, stem, with_number_names, words
-from app.types import Citation
+from app.types import Citation, CitationStatus
 from retrieval.types import Passage
 
-SUPPORT = 0.6
-"""Share of a statement's content words that its passage must have.
+SUPPORT = 2 / 3
+"""Share of a statement's content words that a few lines of its passage must have.
 
-Below it lie sentences about the same subject that say something else; above it lie paraphrases,
-which keep most nouns and verbs and change the rest. Numbers and identifiers are not averaged: one
-that the passage does not have makes the statement unsupported.
+Paraphrases keep most nouns and verbs and change the rest. Measured on 277 sentences of 2,400
+how-to notes, each held against the most similar chunk of another note: 35 % of these wrong
+citations pass with 0.6 of the words anywhere in the chunk, 15 % with two thirds within 8 lines.
+Numbers and identifiers are not averaged: one that is not there makes a statement unsupported.
 """
 
 PART = 0.3
@@ -32,7 +33,7 @@ reach ``SUPPORT``."""
 QUOTE_WORDS = 3
 """Words from which a text found verbatim counts as a quotation and not as a coincidence."""
 
-WINDOW = 12
+WINDOW = 8
 """Lines that may bear out one statement."""
 
 LINE_COST = 0.5
@@ -233,35 +234,23 @@ def _check_statement(statement: Statement, passages: Sequence[Passage]) -> Itera
             yield Citation(n, "", 0, 0, "missing")
     wanted = words(_ENUMERATION.sub("", f"{statement.text}\n{statement.code}"))
     wanted = replace(wanted, stems=wanted.stems - _META)
-    held = {n: _hold(wanted, passage) for n, passage in cited.items()}
+    borne = {n: _best_lines(wanted, passage) for n, passage in cited.items()}
     together = NO_WORDS
-    for part in held.values():
-        together |= part
-    jointly = _supports(wanted, together)
+    for held, _, _ in borne.values():
+        together |= held
+    jointly = len(borne) > 1 and _supports(wanted, together)
     for n, passage in cited.items():
         chunk = passage.chunk
+        held, first, last = borne[n]
         lines = _quoted_lines(statement, chunk.text.split("\n"))
+        status: CitationStatus = "supported"
         if lines is not None:
-            first, last = lines
-            yield Citation(
-                n, chunk.note_path, chunk.first_line + first, chunk.first_line + last, "quote"
-            )
-        elif _supports(wanted, held[n]) or (
-            jointly and len(held) > 1 and len(held[n]) >= PART * len(wanted)
-        ):
-            first, last = _best_lines(held[n], chunk.text.split("\n"))
-            yield Citation(
-                n, chunk.note_path, chunk.first_line + first, chunk.first_line + last, "supported"
-            )
-        else:
-            yield Citation(n, chunk.note_path, chunk.first_line, chunk.last_line, "unsupported")
-
-
-def _hold(wanted: Words, passage: Passage) -> Words:
-    """Find the words that a passage has, its path and headings included: a model reads them too."""
-    chunk = passage.chunk
-    whole = "\n".join((chunk.note_path, chunk.title, *chunk.headings, chunk.text))
-    return wanted & with_number_names(words(whole))
+            status, (first, last) = "quote", lines
+        elif not (_supports(wanted, held) or (jointly and len(held) >= PART * len(wanted))):
+            status, first, last = "unsupported", 0, chunk.last_line - chunk.first_line
+        yield Citation(
+            n, chunk.note_path, chunk.first_line + first, chunk.first_line + last, status
+        )
 
 
 def _supports(wanted: Words, held: Words) -> bool:
@@ -292,18 +281,24 @@ def _quoted_lines(statement: Statement, lines: Sequence[str]) -> tuple[int, int]
     return min(first for first, _ in found), max(last for _, last in found)
 
 
-def _best_lines(held: Words, lines: Sequence[str]) -> tuple[int, int]:
-    """Find the window of lines with the most matched words for its length; else all lines."""
-    by_line = [held & with_number_names(words(line)) for line in lines]
-    best, place = 0.0, (0, len(lines) - 1)
+def _best_lines(wanted: Words, passage: Passage) -> tuple[Words, int, int]:
+    """Find the window of lines with the most wanted words for its length.
+
+    Returns those words and the offsets of the window; all lines when none has a wanted word. The
+    words of path and headings count everywhere: a model reads them with the passage.
+    """
+    chunk = passage.chunk
+    everywhere = wanted & words("\n".join((chunk.note_path, chunk.title, *chunk.headings)))
+    by_line = [wanted & with_number_names(words(line)) for line in chunk.text.split("\n")]
+    best, place = 0.0, (everywhere, 0, len(by_line) - 1)
     for first, matched in enumerate(by_line):
         if not len(matched):
             continue
         union = NO_WORDS
-        for last in range(first, min(first + WINDOW, len(lines))):
+        for last in range(first, min(first + WINDOW, len(by_line))):
             union |= by_line[last]
             value = len(union) + len(union.numbers) + len(union.identifiers)
             gain = value - LINE_COST * (last - first)
             if gain > best:
-                best, place = gain, (first, last)
+                best, place = gain, (union | everywhere, first, last)
     return place

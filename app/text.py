@@ -139,7 +139,7 @@ def overlap(left: frozenset[str], right: frozenset[str]) -> float:
 _LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\([^()]*\)[^()\s]*)*(?:\s+\"[^\"]*\")?\))")
 _LEADER = re.compile(r"^\s*(?:>\s?)*\s*(?:#{1,6}\s+|[-*+]\s+(?:\[[ xX]\]\s+)?|\d{1,3}[.)]\s+)?")
 _UNDERSCORES = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
-_SPACE_BEFORE_STOP = re.compile(r"\s+([.,;:!?])")
+_SPACE_BEFORE_STOP = re.compile(r"\s+([.,;:!?])(?=\s|$)")
 _TYPOGRAPHIC = str.maketrans(
     {
         "“": '"',

@@ -44,6 +44,7 @@ def test_stemming_is_the_same_from_many_threads() -> None:
         ("- **Bold** and _slanted_", "bold and slanted"),
         ("> “Quoted” — so", '"quoted" - so'),
         ("## A [link](https://a.b/c_d) here", "a link here"),
+        ("run `:q` now . then", "run :q now. then"),
         ("3. `snake_case`  stays", "snake_case stays"),
     ],
 )
