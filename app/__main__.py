@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from models.errors import ModelError
 from retrieval.errors import IndexMissingError, RetrievalError
 
 if TYPE_CHECKING:
+    from app.conversation import ConversationStore
     from app.services.engine import EngineClient
     from app.services.index import IndexClient
     from models.catalog import CatalogEntry
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from models.types import LocalModel, ModelFile
     from retrieval.library import Library
 
-STARTED = time.perf_counter()
+SAMPLE_NOTES = Path(__file__).resolve().parent / "sample_notes"
+"""The notes that ship with Alcove: its guide, and its demo."""
 
 # Local means local: said before any library that would look at it is imported.
 os.environ.update(ANONYMIZED_TELEMETRY="False", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
@@ -56,6 +57,12 @@ class Composition:
         from app.services.index import IndexClient
 
         return IndexClient(private_folder(self.paths.logs))
+
+    def conversations(self) -> ConversationStore:
+        """Prepare the store of conversations."""
+        from app.conversation import ConversationStore
+
+        return ConversationStore(private_folder(self.paths.chats) / "chats.sqlite")
 
     def engine(self) -> EngineClient:
         """Prepare the engine process."""
@@ -183,9 +190,17 @@ def _run(arguments: list[str]) -> int:
 
 
 def _open_app(composition: Composition, folder: Path | None) -> int:
-    from app.ui.app import AlcoveApp
+    from app.ui.app import run
+    from app.workspace import Workspace
 
-    return AlcoveApp(composition, _folder_to_open(composition, folder), STARTED).run() or 0
+    workspace = Workspace(
+        _folder_to_open(composition, folder),
+        composition,
+        composition.index_client(),
+        composition.engine(),
+        composition.conversations(),
+    )
+    return run(workspace, SAMPLE_NOTES)
 
 
 def _folder_to_open(composition: Composition, folder: Path | None) -> Path:
@@ -193,7 +208,7 @@ def _folder_to_open(composition: Composition, folder: Path | None) -> Path:
         last = load_state(composition.paths.state).folder
         if last and Path(last).is_dir():
             return Path(last)
-        return Path(__file__).parent / "sample_notes"
+        return SAMPLE_NOTES
     folder = folder.expanduser().resolve()
     if not folder.is_dir():
         raise AppError(

@@ -9,10 +9,11 @@ from typing import TypeVar
 
 from app.assistant import Assistant
 from app.cli.notes import resolve
-from app.cli.output import Exit, human_bytes, note, progress_bar, say, say_json
-from app.cli.tools import Engine, Tools
+from app.cli.output import Exit, note, progress_bar, say, say_json
+from app.format import human_bytes
 from app.grounding import abstained
 from app.safe_text import one_line, printable
+from app.tools import Engine, Tools
 from app.types import Answer, AskOptions, Citation, Finished, Retrieved
 from models.types import Delta, LoadOptions, LocalModel
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from app.cli.output import Exit, columns, complain, human_bytes, note, progress_bar, say, say_json
-from app.cli.tools import Tools
+from app.cli.output import Exit, columns, complain, note, progress_bar, say, say_json
+from app.format import human_bytes
 from app.safe_text import one_line
+from app.tools import Tools
 
 
 def models(arguments: argparse.Namespace, tools: Tools) -> Exit:

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from app.cli.output import Exit, columns, note, progress_bar, say, say_json
-from app.cli.tools import Tools
 from app.safe_text import one_line, printable
+from app.tools import Tools
 from retrieval.errors import IndexMissingError
 from retrieval.types import IndexStatus, Passage, Query, SearchResult
 

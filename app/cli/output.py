@@ -70,16 +70,6 @@ def complain(title: str, remedy: str) -> None:
         print(f"  {one_line(remedy)}", file=sys.stderr)
 
 
-def human_bytes(size: int) -> str:
-    """Write a size as people do: ``2.5 GB``, in powers of ten as disks and hubs count."""
-    amount = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit in {"B", "kB"} else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
-
-
 @contextmanager
 def progress_bar(counts_bytes: bool = False) -> Iterator[Callable[[ProgressLike], None]]:
     """Show progress on standard error while it is a terminal; say nothing to a pipe."""

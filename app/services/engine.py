@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from app.errors import ServiceDied
 from app.services.child import Job, Method
 from app.services.host import Pending, ServiceHost, child_command, child_environment, describe_exit
 from models.errors import GenerationError
@@ -71,6 +72,9 @@ class EngineService:
         job.on_cancel(model.cancel)
         for event in model.stream(messages, options):
             job.emit(event)
+            # A cancel from before the stream began would otherwise be forgotten by it.
+            if job.cancelled():
+                model.cancel()
 
 
 class EngineClient:
@@ -97,6 +101,10 @@ class EngineClient:
     def host(self) -> ServiceHost:
         """The child process."""
         return self._host
+
+    def watch_death(self, tell: Callable[[ServiceDied], None]) -> None:
+        """Have somebody told, on a reader thread, when the child ends by itself."""
+        self._host.on_death = tell
 
     @property
     def info(self) -> LoadedModel:

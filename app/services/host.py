@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 from app.errors import ServiceDied
@@ -44,7 +44,7 @@ class Pending:
         self._number = number
         self.inbox: queue.SimpleQueue[Event | Result | Failure] = queue.SimpleQueue()
 
-    def events(self) -> Iterator[object]:
+    def events(self) -> Generator[object, None, object]:
         """Yield what the request tells until it ends; the generator returns the result.
 
         Raises the error it ended with, or ``ServiceDied``.
@@ -186,6 +186,7 @@ class ServiceHost:
         except Exception:
             # Not a frame: the child is out of its mind, and is ended like a dead one.
             process.kill()
+        process.stdout.close()
         self._buried(process)
 
     def _deliver(self, message: Message) -> None:

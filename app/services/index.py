@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from app.errors import ServiceDied
 from app.services.child import Job, Method
 from app.services.host import Pending, ServiceHost, child_command, child_environment, describe_exit
 from retrieval.types import (
@@ -96,6 +97,10 @@ class IndexClient:
     def host(self) -> ServiceHost:
         """The child process."""
         return self._host
+
+    def watch_death(self, tell: Callable[[ServiceDied], None]) -> None:
+        """Have somebody told, on a reader thread, when the child ends by itself."""
+        self._host.on_death = tell
 
     def index(self, folder: Path, report: Report = ignore_progress) -> IndexReport:
         """Bring the index of a folder up to date. Raises ``RetrievalError`` or ``ServiceDied``."""

@@ -1,4 +1,4 @@
-"""What commands are given to work with; the composition root decides what it is made of."""
+"""What commands and screens are given to work with; the composition root decides what it is."""
 
 from __future__ import annotations
 

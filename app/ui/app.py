@@ -1,0 +1,329 @@
+"""The Textual app: starts the work behind the screens and routes what it tells."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from app.errors import ServiceDied
+from app.safe_text import one_line
+from app.tools import Proposal
+from app.types import Mode
+from app.ui import messages
+from app.ui.background import run_in_background
+from app.ui.screens.chat import MODE_NAMES, ChatScreen
+from app.ui.screens.models import Choice, ModelsDialog
+from app.ui.theme import THEMES
+from app.ui.widgets.status_bar import StatusBar
+from app.ui.widgets.welcome import ProposalCard
+from app.workspace import Workspace
+from models.types import LocalModel
+from models.types import Progress as ModelProgress
+from retrieval.errors import IndexCancelled
+from retrieval.types import Progress
+
+INDEX_RESTARTS = 2
+"""Times an index run is taken up again by itself after its process died."""
+
+
+class AlcoveApp(App[int]):
+    """Alcove in the terminal."""
+
+    CSS_PATH = "alcove.tcss"
+    TITLE = "Alcove"
+    ENABLE_COMMAND_PALETTE = True
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (100, "-wide"),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "quit", id="quit", priority=True),
+        Binding("ctrl+c", "help_quit", show=False, system=True),
+    ]
+
+    def __init__(self, workspace: Workspace, sample: bool = False) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._sample = sample
+        self._stop_download = threading.Event()
+        self._downloading = False
+        self._loading = False
+        self._index_restarts = 0
+        for theme in THEMES:
+            self.register_theme(theme)
+
+    def on_mount(self) -> None:
+        """Show the chat first; start everything else once it is painted."""
+        self._use_theme()
+        self.set_keymap(self._workspace.settings.keys)
+        self.push_screen(ChatScreen(self._workspace, self._sample))
+        self._watch_signals()
+        self.call_after_refresh(self._begin)
+
+    def _use_theme(self) -> None:
+        wanted = self._workspace.settings.app.theme
+        if wanted in self.available_themes:
+            self.theme = wanted
+        else:
+            self.theme = "alcove"
+            known = ", ".join(sorted(self.available_themes))
+            self._say(f"There is no theme {wanted!r}.", f"Known themes: {known}.", severe=True)
+
+    def _watch_signals(self) -> None:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and threading.current_thread() is threading.main_thread():
+                loop.add_signal_handler(number, self.exit, 0)
+
+    def _begin(self) -> None:
+        self._workspace.index.watch_death(partial(self._service_ended, "index"))
+        self._workspace.engine.watch_death(partial(self._service_ended, "engine"))
+        self._update_index()
+        self._run("warm", self._warm)
+        self._run("find-model", self._find_model)
+
+    # What runs in the background: each calls the core and posts what it was told.
+
+    def _run(self, name: str, work: partial[None] | object) -> None:
+        assert callable(work)
+        run_in_background(name, work, partial(self._say, severe=True))
+
+    def _say(self, title: str, remedy: str, severe: bool = False) -> None:
+        self.post_message(messages.Noticed(title, remedy, severe))
+
+    def _update_index(self) -> None:
+        def work() -> None:
+            try:
+                report = self._workspace.update_index(self._index_advanced)
+            except IndexCancelled as error:
+                self._say(error.title, error.remedy)
+            except ServiceDied:
+                return  # told by _service_ended
+            else:
+                self.post_message(messages.IndexUpdated(report))
+            self.post_message(messages.IndexStatusRead(self._workspace.status()))
+
+        self._run("index", work)
+
+    def _index_advanced(self, progress: Progress) -> None:
+        self.post_message(messages.IndexAdvanced(progress))
+
+    def _warm(self) -> None:
+        try:
+            self._workspace.warm()
+        except ServiceDied:
+            return  # told by _service_ended
+        self.post_message(messages.VectorLegReady())
+
+    def _find_model(self) -> None:
+        model = self._workspace.tools.default_model()
+        if model is None:
+            self.post_message(messages.NoModelFound())
+        else:
+            self._load(model)
+
+    def _load(self, model: LocalModel) -> None:
+        self._loading = True
+        try:
+            loaded = self._workspace.load_model(model, partial(self._model_advanced, model.name))
+        except Exception as error:
+            title = getattr(error, "title", f"{model.name} cannot be loaded: {error!r}.")
+            self.post_message(messages.ModelFailed(title, getattr(error, "remedy", "")))
+        else:
+            self.post_message(messages.ModelLoaded(loaded))
+        finally:
+            self._loading = False
+
+    def _model_advanced(self, name: str, progress: ModelProgress) -> None:
+        self.post_message(messages.ModelAdvanced(name, progress))
+
+    def _download(self, proposal: Proposal) -> None:
+        self._stop_download.clear()
+        self._downloading = True
+        report = partial(self._model_advanced, proposal.name)
+        try:
+            downloader = self._workspace.tools.downloader()
+            file = downloader.resolve(proposal.download_name)
+            path = downloader.download(file, report, self._stop_download.is_set)
+            model = self._workspace.tools.find_model(str(path))
+        except Exception as error:
+            title = getattr(error, "title", f"{proposal.name} cannot be downloaded: {error!r}.")
+            self.post_message(messages.ModelFailed(title, getattr(error, "remedy", "")))
+        else:
+            self.post_message(messages.ModelDownloaded(proposal.name, path))
+            self._load(model)
+        finally:
+            self._downloading = False
+
+    def _service_ended(self, service: str, death: ServiceDied) -> None:
+        self._say(death.title, death.remedy, severe=True)
+        if service == "index" and self._index_restarts < INDEX_RESTARTS:
+            self._index_restarts += 1
+            self._update_index()
+            self._run("warm", self._warm)
+
+    # What is told: handlers alone touch widgets.
+
+    @property
+    def _chat(self) -> ChatScreen:
+        screen = self.screen_stack[1]
+        assert isinstance(screen, ChatScreen)
+        return screen
+
+    @property
+    def _status(self) -> StatusBar:
+        return self._chat.query_one(StatusBar)
+
+    def on_index_advanced(self, message: messages.IndexAdvanced) -> None:
+        """Show how far the index run is."""
+        self._status.show_index_progress(message.progress)
+
+    def on_index_status_read(self, message: messages.IndexStatusRead) -> None:
+        """Show the index at rest."""
+        self._status.show_index(message.status)
+
+    def on_index_updated(self, message: messages.IndexUpdated) -> None:
+        """Say what was skipped, once."""
+        if message.report.skipped:
+            first = message.report.skipped[0]
+            more = len(message.report.skipped) - 1
+            rest = f" and {more} more" if more else ""
+            self.notify(
+                f"{one_line(first.path)}: {one_line(first.reason)}{rest}",
+                title="Not indexed",
+                severity="warning",
+                markup=False,
+            )
+
+    def on_no_model_found(self) -> None:
+        """Propose one model that fits, unless that was declined before."""
+        self._chat.show_titles()
+        proposal = self._workspace.tools.proposal()
+        if proposal is not None and not self._workspace.proposal_skipped:
+            self._chat.query_one(ProposalCard).propose(proposal)
+
+    def on_model_advanced(self, message: messages.ModelAdvanced) -> None:
+        """Show a load or a download under way."""
+        self._status.show_model_progress(message.name, message.progress)
+        if self._downloading:
+            self._chat.query_one(ProposalCard).show_progress(message.progress)
+
+    def on_model_downloaded(self, message: messages.ModelDownloaded) -> None:
+        """The proposal has done its work."""
+        self._chat.query_one(ProposalCard).display = False
+        self.notify(f"{one_line(message.name)} is on this machine, verified.", markup=False)
+
+    def on_model_loaded(self, message: messages.ModelLoaded) -> None:
+        """Show the model; questions go to it from now on."""
+        self._status.show_model(message.model)
+        self._chat.show_titles()
+        self._chat.query_one(ProposalCard).display = False
+        for notice in message.model.notices:
+            self.notify(one_line(notice), markup=False)
+
+    def on_model_failed(self, message: messages.ModelFailed) -> None:
+        """Say why there is no model; quotes go on."""
+        self._status.show_model(self._workspace.model)
+        self._chat.query_one(ProposalCard).restore()
+        self._chat.show_titles()
+        self._notify(message.title, message.remedy, severe=True)
+
+    def on_noticed(self, message: messages.Noticed) -> None:
+        """Show a notice."""
+        self._notify(message.title, message.remedy, severe=message.severe)
+
+    def on_stop_wanted(self) -> None:
+        """Stop a download, a load or an index run: in that order, one at a time."""
+        if self._downloading:
+            self._stop_download.set()
+        elif self._loading:
+            self._run("cancel", self._workspace.cancel)
+        else:
+            self._workspace.index.cancel_indexing()
+
+    def on_proposal_card_accepted(self, message: ProposalCard.Accepted) -> None:
+        """Download the proposed model, then load it."""
+        if not self._downloading:
+            self._run("download", partial(self._download, message.proposal))
+
+    def on_proposal_card_skipped(self) -> None:
+        """Do not propose again."""
+        self._run("skip", self._workspace.skip_proposal)
+        self._chat.focus_prompt()
+
+    # What the person does.
+
+    def action_models(self) -> None:
+        """Choose a model."""
+        model = self._workspace.model
+        self.push_screen(
+            ModelsDialog(self._workspace.tools, model.name if model else ""), self._chosen
+        )
+
+    def _chosen(self, choice: Choice | None) -> None:
+        if choice is None:
+            return
+        if self._downloading or self._loading or self._chat.answering:
+            self._notify("Something is still running.", "Escape stops it.", severe=False)
+        elif choice.local is not None:
+            self._run("load", partial(self._load, choice.local))
+        elif choice.proposal is not None:
+            self._run("download", partial(self._download, choice.proposal))
+        else:
+            self._run("unload", self._workspace.unload_model)
+            self._status.show_model(None)
+            self._chat.show_titles()
+
+    def action_mode(self, mode: Mode) -> None:
+        """Choose where answers come from."""
+        self._workspace.mode = mode
+        self._chat.show_titles()
+
+    def action_reindex(self) -> None:
+        """Bring the index up to date now."""
+        self._update_index()
+
+    async def action_quit(self) -> None:
+        """Leave at once; children are ended after the terminal is given back."""
+        self._stop_download.set()
+        self.exit(0)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer Alcove's own commands in the palette."""
+        yield SystemCommand("Models", "Choose or download a model", self.action_models)
+        yield SystemCommand("Re-index", "Bring the index up to date", self.action_reindex)
+        for mode in ("notes", "notes+model", "model"):
+            yield SystemCommand(
+                f"Answer from: {MODE_NAMES[mode]}",
+                "Where answers come from when a model is loaded",
+                partial(self.action_mode, mode),
+            )
+        yield from super().get_system_commands(screen)
+
+    def _notify(self, title: str, remedy: str, severe: bool) -> None:
+        self.notify(
+            one_line(remedy) or one_line(title),
+            title=one_line(title) if remedy else "",
+            severity="error" if severe else "information",
+            timeout=12 if severe else 5,
+            markup=False,
+        )
+
+
+def run(workspace: Workspace, sample_folder: Path) -> int:
+    """Run the app until the person quits; the children end with it."""
+    try:
+        return AlcoveApp(workspace, sample=workspace.folder == sample_folder).run() or 0
+    finally:
+        workspace.close()

@@ -1,0 +1,115 @@
+"""What background threads tell the interface: facts, in the past tense.
+
+Messages are the boundary between threads: only handlers touch widgets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual.message import Message
+
+from app.types import AnswerEvent
+from models.types import LoadedModel, LocalModel
+from models.types import Progress as ModelProgress
+from retrieval.types import IndexReport, IndexStatus, Progress
+
+
+@dataclass
+class IndexAdvanced(Message):
+    """The index run got further."""
+
+    progress: Progress
+
+
+@dataclass
+class IndexUpdated(Message):
+    """The index run ended well."""
+
+    report: IndexReport
+
+
+@dataclass
+class IndexStatusRead(Message):
+    """The state of the index was read."""
+
+    status: IndexStatus
+
+
+@dataclass
+class VectorLegReady(Message):
+    """The embedder is loaded: searches use both legs from now on."""
+
+
+@dataclass
+class AnswerAdvanced(Message):
+    """The running answer got further."""
+
+    event: AnswerEvent
+
+
+@dataclass
+class AnswerFailed(Message):
+    """The running answer ended with an error."""
+
+    title: str
+    remedy: str
+
+
+@dataclass
+class ModelAdvanced(Message):
+    """A load or a download got further."""
+
+    name: str
+    progress: ModelProgress
+
+
+@dataclass
+class ModelLoaded(Message):
+    """A model is ready."""
+
+    model: LoadedModel
+
+
+@dataclass
+class ModelDownloaded(Message):
+    """A model file is on this machine, verified."""
+
+    name: str
+    path: Path
+
+
+@dataclass
+class ModelFailed(Message):
+    """A load or a download ended with an error, or was stopped."""
+
+    title: str
+    remedy: str
+
+
+@dataclass
+class NoModelFound(Message):
+    """There is no model on this machine."""
+
+
+@dataclass
+class ModelsListed(Message):
+    """The models on this machine were listed."""
+
+    models: tuple[LocalModel, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass
+class Noticed(Message):
+    """Something happened that the person should know."""
+
+    title: str
+    remedy: str
+    severe: bool = False
+
+
+@dataclass
+class StopWanted(Message):
+    """The person wants the load, download or index run that is under way to stop."""

@@ -1,0 +1,181 @@
+"""The chat: transcript, prompt, sources, and one line of status."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from app.safe_text import one_line
+from app.types import Answer, Finished, Mode, Retrieved, Searching
+from app.ui import messages
+from app.ui.background import joined, run_in_background
+from app.ui.screens.dialogs import HelpDialog, LedgerDialog, NoteDialog
+from app.ui.widgets.prompt import Prompt
+from app.ui.widgets.sources import SourceCard, SourcesPanel
+from app.ui.widgets.status_bar import StatusBar
+from app.ui.widgets.transcript import Transcript, TurnView
+from app.ui.widgets.welcome import Welcome
+from app.workspace import Workspace
+from models.types import Delta, Prefilling
+
+MODE_NAMES: dict[Mode, str] = {
+    "quotes": "quotes only",
+    "notes": "notes only",
+    "notes+model": "notes and model",
+    "model": "model only",
+}
+"""Names of the modes for people."""
+
+
+class ChatScreen(Screen[None]):
+    """Where questions are asked and answered."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+k", "app.models", "models", id="models"),
+        Binding("ctrl+o", "sources", "sources", id="sources"),
+        Binding("ctrl+l", "ledger", "ledger", id="ledger"),
+        Binding("ctrl+n", "new", "new", id="new"),
+        Binding("escape", "stop", "stop", id="stop"),
+        Binding("f1", "help", "help", id="help"),
+    ]
+
+    def __init__(self, workspace: Workspace, sample: bool) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._sample = sample
+        self._turn: TurnView | None = None
+        self._last: Answer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Build the screen."""
+        with Horizontal(id="titlebar"):
+            yield Static("Alcove", id="brand", markup=False)
+            yield Static("", id="conversation-title", markup=False)
+            yield Static("", id="mode", markup=False)
+        with Horizontal(id="body"):
+            with Vertical(id="main"):
+                yield Transcript(Welcome(self._workspace.folder, self._sample), id="transcript")
+                with Horizontal(id="prompt-row"):
+                    yield Static("›", id="prompt-sign", markup=False)
+                    yield Prompt(id="prompt")
+            yield SourcesPanel(id="sources")
+        yield StatusBar(id="status")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Put the cursor where it is needed."""
+        self.show_titles()
+        self.query_one(Prompt).focus()
+
+    def show_titles(self) -> None:
+        """Show the conversation's title and where answers come from."""
+        conversation = self._workspace.conversation
+        title = conversation.title if conversation.turns else self._workspace.folder.name
+        self.query_one("#conversation-title", Static).update(one_line(title))
+        self.query_one("#mode", Static).update(MODE_NAMES[self._workspace.effective_mode])
+
+    async def on_prompt_submitted(self, event: Prompt.Submitted) -> None:
+        """Ask; while an answer runs the draft stays where it is."""
+        if self._turn is not None:
+            self.notify("An answer is running. Escape stops it.", timeout=3)
+            return
+        self.query_one(Prompt).accept()
+        self._turn = await self.query_one(Transcript).begin(event.text)
+        self._turn.show_activity("searching notes…")
+        question = event.text
+
+        def work() -> None:
+            for answer_event in joined(self._workspace.ask(question)):
+                self.post_message(messages.AnswerAdvanced(answer_event))
+
+        def failed(title: str, remedy: str) -> None:
+            self.post_message(messages.AnswerFailed(title, remedy))
+
+        run_in_background("ask", work, failed)
+
+    def _complain(self, title: str, remedy: str) -> None:
+        self.post_message(messages.Noticed(title, remedy, severe=True))
+
+    async def on_answer_advanced(self, message: messages.AnswerAdvanced) -> None:
+        """Show a step of the running answer."""
+        turn, event = self._turn, message.event
+        if turn is None:
+            return
+        if isinstance(event, Searching):
+            turn.show_activity("searching notes…")
+        elif isinstance(event, Retrieved):
+            await self.query_one(SourcesPanel).show(event.result.passages)
+            turn.show_activity("reading the question…")
+        elif isinstance(event, Prefilling):
+            turn.show_prefill(event)
+        elif isinstance(event, Delta):
+            await turn.write(event.text)
+        elif isinstance(event, Finished):
+            self._turn = None
+            self._last = event.answer
+            await turn.finish(event.answer)
+            await self.query_one(SourcesPanel).show(event.answer.passages, event.answer.citations)
+            self.query_one(StatusBar).show_answer(event.answer)
+            self.show_titles()
+
+    async def on_answer_failed(self, message: messages.AnswerFailed) -> None:
+        """Say what went wrong where the answer would be; the prompt stays usable."""
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            await turn.fail(message.title, message.remedy)
+
+    def on_source_card_opened(self, message: SourceCard.Opened) -> None:
+        """Show the note with the passage marked."""
+        chunk = message.passage.chunk
+        path = self._workspace.folder / chunk.note_path
+        self.app.push_screen(NoteDialog(path, message.line, chunk.last_line))
+
+    def action_sources(self) -> None:
+        """Show or hide the sources: a panel when there is room, else an overlay."""
+        flag = "sources-hidden" if self.has_class("-wide") else "sources-shown"
+        self.toggle_class(flag)
+
+    def action_ledger(self) -> None:
+        """Show where the context went."""
+        self.app.push_screen(LedgerDialog(self._last))
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        self.app.push_screen(HelpDialog())
+
+    def action_stop(self) -> None:
+        """Stop what runs; with nothing running, close the overlay or go to the prompt."""
+        if self._turn is not None:
+            self._turn.show_activity("stopping…")
+            run_in_background("cancel", self._workspace.cancel, self._complain)
+        elif self.has_class("sources-shown"):
+            self.remove_class("sources-shown")
+        else:
+            self.post_message(messages.StopWanted())
+            self.query_one(Prompt).focus()
+
+    async def action_new(self) -> None:
+        """Start a new conversation; the old one is saved."""
+        if self._turn is not None:
+            self.notify("An answer is running. Escape stops it.", timeout=3)
+            return
+        self._workspace.new_conversation()
+        self._last = None
+        await self.query_one(Transcript).clear()
+        await self.query_one(SourcesPanel).show(())
+        self.show_titles()
+        self.query_one(Prompt).focus()
+
+    def focus_prompt(self) -> None:
+        """Put the cursor into the prompt."""
+        self.query_one(Prompt).focus()
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is running."""
+        return self._turn is not None

@@ -1,0 +1,109 @@
+"""Choose a model: the ones that are here, then the ones that fit and can be downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from app.format import human_bytes
+from app.safe_text import one_line
+from app.tools import Proposal, Tools
+from app.ui.background import run_in_background
+from models.types import LocalModel
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the person chose: a model that is here, one to download, or no model."""
+
+    local: LocalModel | None = None
+    proposal: Proposal | None = None
+
+
+class ModelsDialog(ModalScreen[Choice | None]):
+    """A list; Enter loads what is here and downloads what is not."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "cancel", "close", id="dialog.close")
+    ]
+
+    def __init__(self, tools: Tools, in_use: str) -> None:
+        super().__init__()
+        self._tools = tools
+        self._in_use = in_use
+        self._choices: list[Choice] = []
+
+    def compose(self) -> ComposeResult:
+        """Build the box."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Models"
+            box.border_subtitle = "enter choose · esc close"
+            yield Static("looking at the models on this machine…", id="models-note", markup=False)
+            yield OptionList(id="models-list", markup=False)
+
+    def on_mount(self) -> None:
+        """List away from the UI loop: headers are read from disk."""
+        run_in_background("list-models", self._list, lambda title, _: self._tell(title))
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Answer with the chosen model."""
+        self.dismiss(self._choices[event.option_index])
+
+    def action_cancel(self) -> None:
+        """Choose nothing."""
+        self.dismiss(None)
+
+    def _tell(self, text: str) -> None:
+        self.app.call_from_thread(self.query_one("#models-note", Static).update, text)
+
+    def _list(self) -> None:
+        local, problems = self._tools.local_models()
+        catalog = self._tools.catalog()
+        self.app.call_from_thread(self._fill, local, problems, catalog)
+
+    def _fill(
+        self,
+        local: Sequence[LocalModel],
+        problems: Sequence[str],
+        catalog: Sequence[tuple[Proposal, bool]],
+    ) -> None:
+        if not self.is_attached:
+            return
+        options: list[Option] = []
+        for model in local:
+            self._choices.append(Choice(local=model))
+            options.append(Option(self._local_row(model)))
+        for entry, fits in catalog:
+            self._choices.append(Choice(proposal=entry))
+            options.append(Option(_catalog_row(entry, fits), disabled=not fits))
+        self._choices.append(Choice())
+        options.append(Option("  No model: answers made of quotes"))
+        self.query_one("#models-note", Static).update(
+            "\n".join(map(one_line, problems)) or "● in use   ↓ downloads from the hub"
+        )
+        listing = self.query_one("#models-list", OptionList)
+        listing.add_options(options)
+        listing.highlighted = 0
+        listing.focus()
+
+    def _local_row(self, model: LocalModel) -> Content:
+        sign = "●" if model.name == self._in_use else " "
+        name = one_line(model.name)
+        facts = f"{model.quant:<8} {human_bytes(model.bytes):>8}  {one_line(model.architecture)}"
+        return Content(f"{sign} {name:<44} {facts}")
+
+
+def _catalog_row(entry: Proposal, fits: bool) -> Content:
+    size = f"~{human_bytes(entry.bytes)}"
+    note = entry.licence if fits else "too large for this machine"
+    row = f"↓ {one_line(entry.name):<44} {'':<8} {size:>8}  {note}"
+    return Content.styled(row, "" if fits else "$foreground 50%")

@@ -1,0 +1,140 @@
+"""The passages behind an answer: where, why this rank, and what checking them found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from app.format import bar
+from app.safe_text import one_line, printable
+from app.types import Citation
+from retrieval.types import Passage
+
+SNIPPET_LINES = 3
+"""Lines of a passage that a card shows."""
+
+VERDICTS = {
+    "quote": ("✓", "$success", "quoted"),
+    "supported": ("✓", "$success", "supported"),
+    "unsupported": ("⚠", "$warning", "not borne out"),
+    "missing": ("⚠", "$warning", "no such passage"),
+}
+"""Sign, colour and word of each result of a check."""
+
+
+class SourceCard(Static, can_focus=True):
+    """One passage. Enter, or a click, opens the note at its line."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open note", id="source.open")
+    ]
+
+    @dataclass
+    class Opened(Message):
+        """The person wants to see the note."""
+
+        passage: Passage
+        line: int
+
+    def __init__(self, n: int, passage: Passage, best: float) -> None:
+        super().__init__(markup=False)
+        self.n = n
+        self.passage = passage
+        self._best = best
+        self._citations: tuple[Citation, ...] = ()
+
+    def on_mount(self) -> None:
+        """Draw the card."""
+        self._draw()
+
+    def check(self, citations: Sequence[Citation]) -> None:
+        """Show what the check of the answer found about this passage."""
+        self._citations = tuple(item for item in citations if item.n == self.n)
+        self.set_class(bool(self._citations), "cited")
+        self._draw()
+
+    def on_click(self, event: events.Click) -> None:
+        """Open the note."""
+        event.stop()
+        self.action_open()
+
+    def action_open(self) -> None:
+        """Open the note at the cited line, or where the passage begins."""
+        line = min(
+            (item.first_line for item in self._citations), default=self.passage.chunk.first_line
+        )
+        self.post_message(self.Opened(self.passage, line))
+
+    def _draw(self) -> None:
+        chunk = self.passage.chunk
+        place = f"{one_line(chunk.note_path)}:{chunk.first_line}-{chunk.last_line}"
+        legs = "  ".join(f"{item.leg} #{item.rank}" for item in self.passage.contributions)
+        marker = "▸" if self._citations else " "
+        parts = [
+            Content.styled(f"{self.n:>2} {marker} ", "$accent bold"),
+            Content.styled(place, "bold" if self._citations else ""),
+        ]
+        if chunk.headings:
+            parts.append(
+                Content.styled(f"\n     {one_line(' › '.join(chunk.headings))}", "$secondary")
+            )
+        parts.append(Content.styled(f"\n     {legs}  ", "$secondary"))
+        parts.append(Content.styled(bar(self.passage.score, self._best), "$accent"))
+        parts.append(Content.styled(f"\n{_snippet(chunk.text)}", "$foreground 75%"))
+        for citation in self._citations:
+            sign, colour, word = VERDICTS[citation.status]
+            text = f"\n     {sign} {word}, {_lines(citation)}"
+            parts.append(Content.styled(text, colour))
+        self.update(Content("").join(parts))
+
+
+class SourcesPanel(Vertical):
+    """All passages of the newest answer, best first."""
+
+    def compose(self) -> ComposeResult:
+        """Build the heading and the list."""
+        yield Static("Sources", id="sources-title", markup=False)
+        yield VerticalScroll(id="sources-list")
+
+    async def show(self, passages: Sequence[Passage], citations: Sequence[Citation] = ()) -> None:
+        """Show passages, with the results of the check where there are any."""
+        listing = self.query_one("#sources-list", VerticalScroll)
+        await listing.remove_children()
+        best = max((passage.score for passage in passages), default=0.0)
+        cards = [SourceCard(n, passage, best) for n, passage in enumerate(passages, start=1)]
+        await listing.mount_all(cards)
+        for card in cards:
+            card.check(citations)
+        listing.scroll_home(animate=False)
+        self._title(passages, citations)
+
+    def _title(self, passages: Sequence[Passage], citations: Sequence[Citation]) -> None:
+        title = self.query_one("#sources-title", Static)
+        if not passages:
+            title.update("Sources")
+            return
+        cited = len({item.n for item in citations if item.status != "missing"})
+        count = f"{cited} cited of {len(passages)}" if cited else f"{len(passages)}"
+        title.update(
+            Content("").join([Content("Sources  "), Content.styled(count, "$secondary not bold")])
+        )
+
+
+def _snippet(text: str) -> str:
+    lines = [" ".join(line.split()) for line in printable(text).splitlines()]
+    return "\n".join(f"     {line}" for line in [line for line in lines if line][:SNIPPET_LINES])
+
+
+def _lines(citation: Citation) -> str:
+    if citation.first_line == citation.last_line:
+        return f"line {citation.first_line}"
+    return f"lines {citation.first_line}–{citation.last_line}"

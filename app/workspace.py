@@ -1,0 +1,199 @@
+"""A folder, its index, a model and the running conversation: what the interface works on.
+
+Methods that wait belong on a background thread; properties are quick and safe from any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import structs
+
+from app.assistant import Assistant
+from app.conversation import Conversation, ConversationStore
+from app.errors import ServiceDied
+from app.settings import Settings
+from app.state import load_state, save_state
+from app.tools import Engine, Tools
+from app.types import AnswerEvent, AskOptions, Finished, Mode, Searcher, Turn
+from models.types import LoadedModel, LoadOptions, LocalModel
+from models.types import Report as ModelReport
+from models.types import ignore_progress as ignore_load
+from retrieval.types import IndexReport, IndexStatus, Report, ignore_progress
+
+Death = Callable[[ServiceDied], None]
+"""Told, on a thread of its own, that a child process ended by itself."""
+
+
+class IndexProcess(Searcher, Protocol):
+    """The index in a child process."""
+
+    def index(self, folder: Path, report: Report = ...) -> IndexReport:
+        """Bring the index of a folder up to date."""
+
+    def cancel_indexing(self) -> None:
+        """Stop the running ``index`` soon."""
+
+    def status(self, folder: Path | None = None) -> IndexStatus:
+        """Tell what is in the index."""
+
+    def warm(self) -> None:
+        """Load what the vector leg needs."""
+
+    def watch_death(self, tell: Death) -> None:
+        """Have somebody told when the process ends by itself."""
+
+    def close(self) -> None:
+        """End the process."""
+
+
+class EngineProcess(Engine, Protocol):
+    """A model in a child process."""
+
+    def unload(self) -> None:
+        """Give the model's memory back."""
+
+    def watch_death(self, tell: Death) -> None:
+        """Have somebody told when the process ends by itself."""
+
+
+class Workspace:
+    """Everything behind the screens. One question at a time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tools: Tools,
+        index: IndexProcess,
+        engine: EngineProcess,
+        store: ConversationStore,
+    ) -> None:
+        self.folder = folder
+        """The folder of notes that is open."""
+        self.tools = tools
+        """Models on this machine, the catalogue, downloads, paths."""
+        self.index = index
+        """The index process."""
+        self.engine = engine
+        """The engine process."""
+        self.mode: Mode = tools.settings.app.mode
+        """Where answers come from when a model is loaded."""
+        self._store = store
+        self._assistant = Assistant(index)
+        self._conversation = Conversation.new(str(folder))
+        self._ready = threading.Event()
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of this user."""
+        return self.tools.settings
+
+    @property
+    def conversation(self) -> Conversation:
+        """The running conversation."""
+        return self._conversation
+
+    @property
+    def model(self) -> LoadedModel | None:
+        """The loaded model, or None while answers are quotes."""
+        return self._assistant.model.info if self._assistant.model is not None else None
+
+    @property
+    def effective_mode(self) -> Mode:
+        """Where the next answer comes from."""
+        return self.mode if self._assistant.model is not None else "quotes"
+
+    def update_index(self, report: Report = ignore_progress) -> IndexReport:
+        """Bring the folder's index up to date, telling progress."""
+        self._update_state(folder=str(self.folder))
+        return self.index.index(self.folder, report)
+
+    def warm(self) -> None:
+        """Load the vector leg; afterwards questions wait for it, as it is quick."""
+        self.index.warm()
+        self._ready.set()
+
+    def status(self) -> IndexStatus:
+        """Tell the state of the folder's index."""
+        return self.index.status(self.folder)
+
+    def ask(self, question: str) -> Iterator[AnswerEvent]:
+        """Answer a question; the turn is saved before ``Finished`` is told.
+
+        Raises ``RetrievalError``, ``ModelError`` or ``AppError``, each with a remedy.
+        """
+        asked_at = time.time()
+        conversation = self._conversation
+        settings = self.settings
+        options = AskOptions(
+            mode=self.mode,
+            k=settings.search.passages,
+            folders=(str(self.folder),),
+            wait_for_vectors=self._ready.is_set(),
+            max_tokens=settings.model.max_tokens,
+            temperature=settings.model.temperature,
+            history=conversation.history(),
+        )
+        for event in self._assistant.ask(question, options):
+            if isinstance(event, Finished) and event.answer.text:
+                turn = Turn(question, event.answer, asked_at)
+                conversation.append(turn)
+                self._store.save(conversation)
+            yield event
+
+    def cancel(self) -> None:
+        """End the running answer or load soon."""
+        self._assistant.cancel()
+        self.engine.cancel()
+
+    def new_conversation(self) -> None:
+        """Start afresh; the conversation so far is saved already."""
+        self._conversation = Conversation.new(str(self.folder))
+
+    def load_model(self, model: LocalModel, report: ModelReport = ignore_load) -> LoadedModel:
+        """Load a model in place of the present one. Raises ``ModelError`` or ``AppError``."""
+        self._assistant.model = None
+        settings = self.settings.model
+        options = LoadOptions(
+            model.path,
+            context=settings.context,
+            gpu_layers=settings.gpu_layers,
+            threads=settings.threads,
+        )
+        self.engine.load(options, report)
+        self._assistant.model = self.engine
+        self._update_state(model=model.name)
+        return self.engine.info
+
+    def unload_model(self) -> None:
+        """Give the model's memory back and answer with quotes."""
+        self._assistant.model = None
+        self.engine.unload()
+
+    def skip_proposal(self) -> None:
+        """Remember that no model is to be proposed any more."""
+        self._update_state(skipped_proposal=True)
+
+    @property
+    def proposal_skipped(self) -> bool:
+        """Whether the person declined the proposed model."""
+        return load_state(self.tools.paths.state).skipped_proposal
+
+    def close(self) -> None:
+        """End both children; takes well under a second whatever they are doing."""
+        threads = [
+            threading.Thread(target=end, daemon=True)
+            for end in (self.index.close, self.engine.close)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(0.9)
+
+    def _update_state(self, **changes: object) -> None:
+        path = self.tools.paths.state
+        save_state(path, structs.replace(load_state(path), **changes))
