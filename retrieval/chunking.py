@@ -1,0 +1,296 @@
+"""A note cut into chunks that an embedder reads whole.
+
+Pure. A chunk is a contiguous run of whole lines, so that a citation can name them; only a line
+that is too long by itself is shared between chunks. Sections stay together where they fit, code,
+tables and lists are cut only where they do not, and each chunk knows the headings above it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import PurePosixPath
+
+from retrieval.blocks import Block, markdown_blocks, text_blocks
+from retrieval.types import Chunk, Note
+
+VERSION = 1
+"""Raised whenever the same note gives other chunks: an index of another version is rebuilt."""
+
+MARKDOWN_SUFFIXES = frozenset({".md", ".markdown"})
+
+_CONTEXT_CHARACTERS = 200
+_CHARACTERS_PER_TOKEN = 10  # A lower bound: a tokenizer may count an endless word as one token.
+_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])")
+_WORD = re.compile(r"\S+\s*")
+
+CountTokens = Callable[[Sequence[str]], list[int]]
+"""Counts the tokens of each text as the embedder will."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A block or a part of one that fits a chunk."""
+
+    first: int
+    last: int
+    tokens: int
+    path: tuple[str, ...]
+    level: int = 0
+    section: int = 0
+    """Tokens of the section that a heading opens."""
+    text: str | None = None
+    """Part of an overlong line; such a piece is a chunk by itself."""
+
+
+def chunk_note(note: Note, count_tokens: CountTokens, max_tokens: int) -> list[Chunk]:
+    """Cut a note into chunks of at most ``max_tokens``, title and headings included."""
+    lines = note.text.split("\n")
+    is_markdown = PurePosixPath(note.path).suffix.lower() in MARKDOWN_SUFFIXES
+    blocks = markdown_blocks(note.text) if is_markdown else text_blocks(note.text)
+    if not blocks:
+        return []
+    cutter = _Cutter(note, lines, count_tokens, max_tokens)
+    chunks: list[Chunk] = []
+    seen: Counter[str] = Counter()
+    for pieces in _pack(cutter.pieces(blocks), cutter.room):
+        first, last = _without_blank_ends(lines, pieces[0].first, pieces[-1].last)
+        text = pieces[0].text
+        if text is None:
+            text = "\n".join(lines[first : last + 1])
+        headings = _common([p.path for p in pieces])
+        indexed = _indexed(note.title, headings, text)
+        seen[indexed] += 1
+        key = "\0".join((note.folder, note.path, indexed, str(seen[indexed])))
+        chunks.append(
+            Chunk(
+                id=hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32],
+                folder=note.folder,
+                note_path=note.path,
+                title=note.title,
+                headings=headings,
+                text=text,
+                first_line=first + 1,
+                last_line=last + 1,
+            )
+        )
+    return chunks
+
+
+def indexed_text(chunk: Chunk) -> str:
+    """Give what both legs index: the title and headings that the text lacks, then the text."""
+    return _indexed(chunk.title, chunk.headings, chunk.text)
+
+
+def _indexed(title: str, headings: Sequence[str], text: str) -> str:
+    own = {line.strip(" #\t") for line in text.split("\n", 8)[:8]}
+    context = " > ".join(p for p in dict.fromkeys((title, *headings)) if p not in own)
+    return f"{context[:_CONTEXT_CHARACTERS]}\n{text}" if context else text
+
+
+class _Cutter:
+    """Measures blocks and cuts those that are too long."""
+
+    def __init__(
+        self, note: Note, lines: list[str], count_tokens: CountTokens, max_tokens: int
+    ) -> None:
+        self._title = note.title
+        self._lines = lines
+        self._count = count_tokens
+        self._max_tokens = max_tokens
+        self._rooms: dict[tuple[str, ...], int] = {}
+        self._tokens = self._measure([line.strip() for line in lines])
+        self._sums = [0, *accumulate(self._tokens)]
+
+    def room(self, path: tuple[str, ...]) -> int:
+        """Give the tokens that the title and headings leave for text."""
+        if path not in self._rooms:
+            context = " > ".join(dict.fromkeys((self._title, *path)))[:_CONTEXT_CHARACTERS]
+            used = self._measure([context])[0]
+            self._rooms[path] = max(self._max_tokens - used, self._max_tokens // 4, 1)
+        return self._rooms[path]
+
+    def pieces(self, blocks: Sequence[Block]) -> list[_Piece]:
+        """Give blocks as pieces that fit, each with its heading path."""
+        pieces: list[_Piece] = []
+        path: list[tuple[int, str]] = []
+        for number, block in enumerate(blocks):
+            if block.level:
+                path = [(level, text) for level, text in path if level < block.level]
+                path.append((block.level, block.heading))
+            headings = tuple(text for _, text in path if text)
+            section = self._section(blocks, number) if block.level else 0
+            tokens = self._span(block.first, block.last)
+            if tokens <= self.room(headings):
+                pieces.append(
+                    _Piece(block.first, block.last, tokens, headings, block.level, section)
+                )
+            else:
+                pieces.extend(self._split(block, headings))
+        return pieces
+
+    def _measure(self, texts: Sequence[str]) -> list[int]:
+        counts = self._count(texts)
+        return [
+            max(count, len(text) // _CHARACTERS_PER_TOKEN)
+            for count, text in zip(counts, texts, strict=True)
+        ]
+
+    def _span(self, first: int, last: int) -> int:
+        return self._sums[last + 1] - self._sums[first]
+
+    def _section(self, blocks: Sequence[Block], number: int) -> int:
+        """Count the tokens from a heading to the next one of its level or above."""
+        last = blocks[number].last
+        for block in blocks[number + 1 :]:
+            if 0 < block.level <= blocks[number].level:
+                break
+            last = block.last
+        return self._span(blocks[number].first, last)
+
+    def _split(self, block: Block, path: tuple[str, ...]) -> list[_Piece]:
+        """Cut a block at line ends, where the text gives the best reason to."""
+        room = self.room(path)
+        pieces: list[_Piece] = []
+        first = block.first
+        while first <= block.last:
+            if self._tokens[first] > room:
+                pieces.extend(
+                    _Piece(first, first, tokens, path, text=text)
+                    for text, tokens in self._split_line(self._lines[first], room)
+                )
+                first += 1
+                continue
+            last = first
+            while last < block.last and self._span(first, last + 1) <= room:
+                last += 1
+            if last < block.last:
+                last = self._best_end(first, last)
+            pieces.append(_Piece(first, last, self._span(first, last), path))
+            first = last + 1
+        return [
+            p
+            for p in pieces
+            if p.text is not None or any(self._lines[i].strip() for i in range(p.first, p.last + 1))
+        ]
+
+    def _best_end(self, first: int, last: int) -> int:
+        """Choose the line to end with, in the later half of those that fit."""
+        best, best_value = last, -1
+        for end in range(last, first + (last - first) // 2 - 1, -1):
+            line, following = self._lines[end], self._lines[end + 1]
+            if not following.strip() or not line.strip():
+                value = 3
+            elif re.match(r"([-*+]|\d{1,9}[.)])\s", following):
+                value = 2
+            else:
+                value = int(line.rstrip().endswith((".", "!", "?", ":", ";", "。")))
+            if value > best_value:
+                best, best_value = end, value
+        return best
+
+    def _split_line(self, line: str, room: int) -> list[tuple[str, int]]:
+        """Cut one overlong line into contiguous parts: at sentences, words, characters."""
+        joined: list[tuple[str, int]] = []
+        for text, tokens in self._sized(_at(_SENTENCE, line), room):
+            if joined and joined[-1][1] + tokens <= room:
+                joined[-1] = (joined[-1][0] + text, joined[-1][1] + tokens)
+            else:
+                joined.append((text, tokens))
+        return [(text.strip(), tokens) for text, tokens in joined if text.strip()]
+
+    def _sized(self, parts: Sequence[str], room: int) -> list[tuple[str, int]]:
+        """Measure parts, and cut those that do not fit into words and runs of characters."""
+        sized: list[tuple[str, int]] = []
+        for text, tokens in zip(parts, self._measure(parts), strict=True):
+            if tokens <= room:
+                sized.append((text, tokens))
+                continue
+            words = _WORD.findall(text)
+            if len(words) > 1:
+                sized.extend(self._sized(words, room))
+            else:
+                runs = [text[i : i + room] for i in range(0, len(text), room)]
+                sized.extend(zip(runs, self._measure(runs), strict=True))
+        return sized
+
+
+def _without_blank_ends(lines: Sequence[str], first: int, last: int) -> tuple[int, int]:
+    """Narrow a range to its first and last line that are not blank."""
+    while first < last and not lines[first].strip():
+        first += 1
+    while last > first and not lines[last].strip():
+        last -= 1
+    return first, last
+
+
+def _at(pattern: re.Pattern[str], text: str) -> list[str]:
+    """Cut a text after each match; the parts joined are the text."""
+    ends = [*(m.end() for m in pattern.finditer(text)), len(text)]
+    return [text[a:b] for a, b in zip([0, *ends], ends, strict=False) if a < b]
+
+
+def _pack(
+    pieces: Sequence[_Piece], room: Callable[[tuple[str, ...]], int]
+) -> list[Sequence[_Piece]]:
+    """Group neighbouring pieces into chunks, breaking before sections that do not fit whole."""
+    chunks: list[Sequence[_Piece]] = []
+    current: list[_Piece] = []
+    used = 0
+
+    def flush() -> None:
+        if current:
+            chunks.append(tuple(current))
+            current.clear()
+
+    for piece in pieces:
+        if piece.text is not None:
+            flush()
+            chunks.append((piece,))
+            used = 0
+            continue
+        limit = min(room(piece.path), room(current[0].path)) if current else room(piece.path)
+        needed = piece.section if piece.level and piece.section <= limit else piece.tokens
+        only_headings = all(p.level for p in current)
+        if current and (
+            used + piece.tokens > limit
+            or (piece.level and used + needed > limit and not only_headings)
+            or (piece.level and needed < piece.section and not only_headings)
+        ):
+            carried = _trailing_headings(current, piece, limit)
+            del current[len(current) - len(carried) :]
+            flush()
+            current.extend(carried)
+            used = sum(p.tokens for p in current)
+        current.append(piece)
+        used += piece.tokens
+    flush()
+    return chunks
+
+
+def _trailing_headings(current: Sequence[_Piece], piece: _Piece, limit: int) -> list[_Piece]:
+    """Give the headings at the end of a full chunk that belong with the piece to come."""
+    carried: list[_Piece] = []
+    total = piece.tokens
+    for candidate in reversed(current):
+        if not candidate.level or total + candidate.tokens > limit:
+            break
+        if piece.level and candidate.level >= piece.level:
+            break
+        total += candidate.tokens
+        carried.insert(0, candidate)
+    return carried
+
+
+def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Give the headings that all paths begin with."""
+    common: list[str] = []
+    for level in zip(*paths, strict=False):
+        if len(set(level)) > 1:
+            break
+        common.append(level[0])
+    return tuple(common)

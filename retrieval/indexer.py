@@ -1,0 +1,296 @@
+"""Brings an index up to date with a folder: first every note for the keyword leg, then vectors.
+
+Files are told apart by size and time, then by digest; what is unchanged costs one stat, and
+loads neither torch nor Chroma. Stopping at any point keeps what was done.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from retrieval.errors import IndexCancelled
+from retrieval.indexes import Indexes
+from retrieval.notes import (
+    FileStat,
+    Scan,
+    UnusableNoteError,
+    make_note,
+    read_bytes,
+    require_folder,
+    scan_folder,
+    stat_note,
+)
+from retrieval.store import StoredFile, Unembedded
+from retrieval.types import Cancelled, Fingerprint, IndexReport, Progress, Report
+
+T = TypeVar("T")
+
+EMBED_BATCH = 16
+"""Texts embedded at once: a stop is heard between batches, in well under a second."""
+
+_LOCK_WAIT_SECONDS = 2.0
+_REPORT_SECONDS = 0.05
+_UNSETTLED_NS = 20_000_000  # A file written this lately may change again within the same mtime.
+_LOWEST_PRIORITY = 19
+
+
+class Indexer:
+    """Indexes folders into one index."""
+
+    def __init__(self, indexes: Indexes) -> None:
+        self._indexes = indexes
+        self._store = indexes.store
+        self._one_at_a_time = threading.Lock()
+        self._running: str | None = None
+
+    @property
+    def running(self) -> str | None:
+        """The folder that is being indexed by this process now."""
+        return self._running
+
+    def run(
+        self,
+        folder: str | Path,
+        report: Report,
+        cancelled: Cancelled,
+        *,
+        embed: bool,
+        background: bool,
+    ) -> IndexReport:
+        """Index a folder; see ``Library.index``."""
+        started = time.monotonic()
+        root = require_folder(folder)
+        with self._one_at_a_time, self._indexes.writing(_LOCK_WAIT_SECONDS):
+            self._running = str(root)
+            try:
+                return self._run(root, _Reporter(report, cancelled), embed, background, started)
+            finally:
+                self._running = None
+
+    def refresh(self, folder: Path, paths: Sequence[str], most: int) -> None:
+        """Bring a few files up to date, with vectors when the embedder is loaded.
+
+        At most ``most`` texts are embedded. Raises ``IndexLockedError`` at once when another
+        process is writing.
+        """
+        with self._indexes.writing(wait=0.0):
+            known = self._store.files(str(folder))
+            for path in paths:
+                if stat_note(folder, path) is None:
+                    self._indexes.remove(str(folder), path)
+                else:
+                    self._take(folder, path, known.get(path))
+            if not self._indexes.vectors_ready:
+                return
+            name = self._indexes.embedder.name
+            texts = self._store.unembedded(name, str(folder), paths)[:most]
+            for start in range(0, len(texts), EMBED_BATCH):
+                self._indexes.embed(texts[start : start + EMBED_BATCH])
+
+    def pending(self, folder: Path) -> int:
+        """Count the files on disk that differ from the index: new, changed or gone."""
+        known = self._store.files(str(folder))
+        if not folder.is_dir():
+            return len(known)
+        scan = scan_folder(folder)
+        changed = sum(_differs(folder, p, s, known.get(p)) for p, s in scan.files.items())
+        return changed + len(_gone(scan, known))
+
+    def _run(
+        self, root: Path, reporter: _Reporter, embed: bool, background: bool, started: float
+    ) -> IndexReport:
+        folder = str(root)
+        self._store.add_folder(folder)
+        scan = scan_folder(root)
+        known = self._store.files(folder)
+        changed_stat = [p for p, s in scan.files.items() if not _same_stat(s, known.get(p))]
+        counts = {
+            "added": 0,
+            "changed": 0,
+            "skipped": 0,
+            "unchanged": len(scan.files) - len(changed_stat),
+        }
+        for done, path in enumerate(changed_stat):
+            reporter.step("reading notes", done, len(changed_stat))
+            counts[self._take(root, path, known.get(path))] += 1
+        gone = _gone(scan, known)
+        for path in gone:
+            reporter.check()
+            self._indexes.remove(folder, path)
+        for skip in scan.skipped:
+            before = known.get(skip.path)
+            if before is None or before.reason != skip.reason:
+                nothing = Fingerprint(0, 0, "")
+                self._indexes.put_skipped(folder, skip.path, nothing, skip.reason)
+        reporter.finish("reading notes", len(changed_stat))
+        if embed:
+            self._embed(folder, reporter, background)
+        if changed_stat or gone:
+            self._indexes.prune()
+        _, chunks, _ = self._store.counts(folder, self._indexes.embedder.name)
+        skipped = self._store.skipped(folder)
+        return IndexReport(
+            added=counts["added"],
+            changed=counts["changed"],
+            removed=sum(not known[p].reason for p in gone),
+            unchanged=counts["unchanged"] - _still_skipped(scan, known),
+            skipped=skipped,
+            chunks=chunks,
+            seconds=time.monotonic() - started,
+        )
+
+    def _take(self, root: Path, path: str, before: StoredFile | None) -> str:
+        """Read one file and store what it holds now; says which count it belongs to."""
+        folder = str(root)
+        try:
+            data, fingerprint = read_bytes(root, path)
+        except UnusableNoteError as error:
+            now = stat_note(root, path) or FileStat(0, 0)
+            fingerprint = Fingerprint(now.size, now.mtime_ns, "")
+            return self._skip(folder, path, fingerprint, str(error))
+        settled = _settled(fingerprint)
+        if before is not None and before.fingerprint.sha256 == fingerprint.sha256:
+            self._indexes.touch(folder, path, settled)
+            return "skipped" if before.reason else "unchanged"
+        try:
+            note = make_note(root, path, data, fingerprint)
+        except UnusableNoteError as error:
+            return self._skip(folder, path, settled, str(error))
+        self._indexes.put_note(note, settled)
+        return "added" if before is None or before.reason else "changed"
+
+    def _skip(self, folder: str, path: str, fingerprint: Fingerprint, reason: str) -> str:
+        self._indexes.put_skipped(folder, path, fingerprint, reason)
+        return "skipped"
+
+    def _embed(self, folder: str, reporter: _Reporter, background: bool) -> None:
+        """Embed every text of the folder that has no vector, longest first."""
+        name = self._indexes.embedder.name
+        texts = self._store.unembedded(name, folder)
+        if not texts:
+            return
+        # Texts of like length share a batch, so that little of it is padding; the longest come
+        # first, so that the pace only gets better.
+        texts.sort(key=lambda t: (-len(t.text), t.text_hash))
+        reporter.step("embedding", 0, len(texts))
+        self._indexes.embedder.load()
+        self._indexes.vectors()
+
+        def work() -> None:
+            self._embed_batches(texts, reporter)
+
+        if background:
+            _at_lowest_priority(work)
+        else:
+            work()
+        reporter.finish("embedding", len(texts))
+
+    def _embed_batches(self, texts: Sequence[Unembedded], reporter: _Reporter) -> None:
+        for start in range(0, len(texts), EMBED_BATCH):
+            reporter.step("embedding", start, len(texts))
+            self._indexes.embed(texts[start : start + EMBED_BATCH])
+
+
+class _Reporter:
+    """Passes on progress a few times a second, and stops the run when asked to."""
+
+    def __init__(self, report: Report, cancelled: Cancelled) -> None:
+        self._report = report
+        self._cancelled = cancelled
+        self._label = ""
+        self._last = 0.0
+
+    def check(self) -> None:
+        """Raise ``IndexCancelled`` when the person wants to stop."""
+        if self._cancelled():
+            raise IndexCancelled(
+                "Indexing was stopped.", "What was done is kept; index again to go on from there."
+            )
+
+    def step(self, label: str, done: int, total: int) -> None:
+        """Report that ``done`` units are finished."""
+        self.check()
+        now = time.monotonic()
+        if label != self._label or now - self._last >= _REPORT_SECONDS:
+            self._label, self._last = label, now
+            self._report(Progress(label, done, total))
+
+    def finish(self, label: str, total: int) -> None:
+        """Report that all units are finished."""
+        self.check()
+        if total:
+            self._report(Progress(label, total, total))
+
+
+def _same_stat(now: FileStat, before: StoredFile | None) -> bool:
+    if before is None:
+        return False
+    stored = before.fingerprint
+    return (stored.size, stored.mtime_ns) == (now.size, now.mtime_ns)
+
+
+def _differs(folder: Path, path: str, now: FileStat, before: StoredFile | None) -> bool:
+    """Say whether a file differs from the index, reading it only when its stat alone changed."""
+    if before is None or before.fingerprint.size != now.size:
+        return True
+    if _same_stat(now, before):
+        return False
+    try:
+        return read_bytes(folder, path)[1].sha256 != before.fingerprint.sha256
+    except UnusableNoteError:
+        return not before.reason
+
+
+def _gone(scan: Scan, known: dict[str, StoredFile]) -> list[str]:
+    """Give the paths that the index knows and the folder no longer has."""
+    present = scan.files.keys() | {skip.path for skip in scan.skipped}
+    return [path for path in known if path not in present]
+
+
+def _still_skipped(scan: Scan, known: dict[str, StoredFile]) -> int:
+    """Count the files that were skipped before and have not changed."""
+    return sum(
+        1
+        for p, s in scan.files.items()
+        if p in known and known[p].reason and _same_stat(s, known[p])
+    )
+
+
+def _settled(fingerprint: Fingerprint) -> Fingerprint:
+    """Forget the time of a file so new that a second write could carry the same one.
+
+    Such a file is read again by the next run, and recognised by its digest.
+    """
+    if time.time_ns() - fingerprint.mtime_ns > _UNSETTLED_NS:
+        return fingerprint
+    return replace(fingerprint, mtime_ns=-1)
+
+
+def _at_lowest_priority(work: Callable[[], None]) -> None:
+    """Run work in a thread that yields to everything else, where the system can do that.
+
+    On Linux priority belongs to threads, and the workers that the thread starts inherit it; the
+    other threads of the process stay quick.
+    """
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        if sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
+        try:
+            work()
+        except BaseException as error:  # Raised again in the caller's thread.
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="embedding")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]

@@ -1,0 +1,141 @@
+"""The tables of an index, and opening the database that holds them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from retrieval.errors import IndexDamagedError, IndexLockedError, RetrievalError
+
+VERSION = 1
+"""Layout of the tables, kept in the database's ``user_version``."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS folders (number INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS files (
+    number INTEGER PRIMARY KEY,
+    folder INTEGER NOT NULL REFERENCES folders (number),
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    UNIQUE (folder, path)
+);
+CREATE TABLE IF NOT EXISTS chunks (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    file INTEGER NOT NULL REFERENCES files (number),
+    title TEXT NOT NULL,
+    headings TEXT NOT NULL,
+    first_line INTEGER NOT NULL,
+    last_line INTEGER NOT NULL,
+    text_hash BLOB NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS chunks_of_file ON chunks (file, text_hash);
+CREATE INDEX IF NOT EXISTS chunks_of_text ON chunks (text_hash);
+CREATE TABLE IF NOT EXISTS terms (number INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS chunk_terms (
+    chunk INTEGER PRIMARY KEY REFERENCES chunks (number),
+    id TEXT NOT NULL,
+    folder INTEGER NOT NULL,
+    terms BLOB NOT NULL,
+    counts BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS vectors (
+    number INTEGER PRIMARY KEY,
+    embedder TEXT NOT NULL,
+    text_hash BLOB NOT NULL,
+    vector BLOB NOT NULL,
+    UNIQUE (embedder, text_hash)
+);
+INSERT OR IGNORE INTO meta VALUES ('generation', 0);
+"""
+
+
+def open_database(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    """Open an index's database, made when missing: one connection to write, one to read.
+
+    Raises ``IndexDamagedError`` when it cannot be used.
+    """
+    with translated(path.parent):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise IndexDamagedError(
+                f"The index folder {path.parent} cannot be made ({error.strerror}).",
+                "Choose another place for Alcove's data (ALCOVE_HOME), or fix its permissions.",
+            ) from error
+        connections: list[sqlite3.Connection] = []
+        try:
+            connections.append(_connect(path))
+            _prepare(connections[0], path)
+            connections.append(_connect(path))
+        except BaseException:
+            for connection in connections:
+                connection.close()
+            raise
+        return connections[0], connections[1]
+
+
+@contextmanager
+def translated(directory: Path) -> Iterator[None]:
+    """Turn the database's errors into ones with a remedy."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            raise IndexLockedError(
+                "Another program is writing to the index.", "Wait until it is done, then try again."
+            ) from error
+        if "full" in text:
+            raise RetrievalError(
+                "The disk is full; the index could not be written.",
+                "Free some space and run the same command again: what was done is kept.",
+            ) from error
+        if "malformed" in text or "no such" in text:
+            raise damaged(directory, text) from error
+        raise RetrievalError(
+            f"The index in {directory} cannot be used ({text}).",
+            "Check that the disk is there and that the folder can be written to.",
+        ) from error
+    except sqlite3.ProgrammingError as error:
+        raise RetrievalError("The index was closed.", "Open it again.") from error
+    except sqlite3.DatabaseError as error:
+        raise damaged(directory, str(error)) from error
+
+
+def damaged(directory: Path, why: str) -> IndexDamagedError:
+    """Make the error for an index that must be built anew."""
+    return IndexDamagedError(
+        f"The index in {directory} is damaged ({why}). Your notes are untouched.",
+        f"Delete the folder {directory} and index your notes again.",
+    )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=10.0, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables of a new database, and refuse one with a layout that is not known."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == VERSION:
+        return
+    if version != 0:
+        raise damaged(path.parent, f"it has layout {version}, this Alcove reads {VERSION}")
+    connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")

@@ -1,0 +1,184 @@
+"""The vector leg: cosine nearest neighbours in Chroma.
+
+Chroma derives from the store: a chunk's id stands for its text, so comparing ids is enough to
+bring it in step, and it can be thrown away and rebuilt without embedding anything again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from retrieval.errors import IndexDamagedError
+from retrieval.store import Store
+from retrieval.types import Embedder, Hit, Leg
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+    from chromadb.api.models.Collection import Collection
+
+T = TypeVar("T")
+
+_HNSW: Any = {"space": "cosine", "ef_construction": 200, "ef_search": 300, "max_neighbors": 16}
+_BATCH = 1000
+
+
+class VectorIndex:
+    """Ranks chunks by the cosine of their vectors. Threads may share it."""
+
+    def __init__(self, directory: Path, store: Store, embedder: Embedder) -> None:
+        self._directory = directory
+        self._store = store
+        self._embedder = embedder
+        self._lock = threading.RLock()
+        self._client: ClientAPI | None = None
+        self._collection: Collection | None = None
+
+    @property
+    def leg(self) -> Leg:
+        """Which leg this is."""
+        return "vector"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether Chroma is loaded."""
+        return self._collection is not None
+
+    def __len__(self) -> int:
+        return self._collection.count() if self._collection is not None else 0
+
+    def open(self, *, synchronise: bool) -> None:
+        """Load Chroma; when this process may write, bring it in step with the store.
+
+        An unreadable Chroma folder is rebuilt from the stored vectors.
+        """
+        with self._lock:
+            if self._collection is not None:
+                return
+            try:
+                self._connect()
+                if synchronise:
+                    self._synchronise()
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # Chroma's core panics with a bare BaseException.
+                if not synchronise:
+                    self.close()
+                    raise _unusable(self._directory, error) from error
+                self._rebuild()
+
+    def close(self) -> None:
+        """Let go of Chroma; it can be opened again."""
+        with self._lock:
+            client, self._client, self._collection = self._client, None, None
+            if client is not None:
+                client.close()  # type: ignore[attr-defined]
+
+    def add(self, chunk_ids: Sequence[str]) -> None:
+        """Add the chunks that have a vector in the store."""
+        if not chunk_ids:
+            return
+        with self._lock:
+            collection = self._opened()
+            slices = self._store.vectors(self._embedder.name, chunk_ids)
+            for ids, folders, vectors in slices:
+                _guarded(
+                    self._directory,
+                    lambda i=ids, f=folders, v=vectors: collection.upsert(  # type: ignore[misc]
+                        ids=i, embeddings=v, metadatas=[{"folder": folder} for folder in f]
+                    ),
+                )
+
+    def remove(self, chunk_ids: Sequence[str]) -> None:
+        """Remove chunks; ids that are not there are ignored."""
+        with self._lock:
+            collection = self._opened()
+            for start in range(0, len(chunk_ids), _BATCH):
+                some = list(chunk_ids[start : start + _BATCH])
+                _guarded(self._directory, lambda s=some: collection.delete(ids=s))  # type: ignore[misc]
+
+    def search(self, query: str, depth: int, folders: Sequence[str] = ()) -> list[Hit]:
+        """Rank at most ``depth`` chunks by cosine similarity to the query, best first."""
+        vector = self._embedder.embed_query(query)
+        where: Any = {"folder": {"$in": list(folders)}} if folders else None
+        with self._lock:
+            collection = self._opened()
+            count = min(depth, collection.count())
+            if count == 0:
+                return []
+            answer = _guarded(
+                self._directory,
+                lambda: collection.query(
+                    query_embeddings=vector.reshape(1, -1),
+                    n_results=count,
+                    where=where,
+                    include=["distances"],
+                ),
+            )
+        distances = answer["distances"]
+        assert distances is not None
+        pairs = sorted(zip(distances[0], answer["ids"][0], strict=True))
+        return [
+            Hit(chunk_id, rank, 1.0 - float(distance))
+            for rank, (distance, chunk_id) in enumerate(pairs, start=1)
+        ]
+
+    def _opened(self) -> Collection:
+        if self._collection is None:
+            self.open(synchronise=False)
+        assert self._collection is not None
+        return self._collection
+
+    def _connect(self) -> None:
+        import chromadb  # the keyword leg must not pay for it
+        from chromadb.config import Settings
+
+        settings = Settings(anonymized_telemetry=False)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._client = chromadb.PersistentClient(self._directory, settings=settings)
+        digest = hashlib.sha256(self._embedder.name.encode()).hexdigest()[:12]
+        self._collection = self._client.get_or_create_collection(
+            f"chunks-{digest}",
+            embedding_function=None,
+            configuration={"hnsw": _HNSW},
+        )
+
+    def _synchronise(self) -> None:
+        """Add what Chroma lacks and delete what the store no longer has."""
+        wanted = self._store.embedded_ids(self._embedder.name)
+        held = set(self._opened().get(include=[])["ids"])
+        self.remove(sorted(held - wanted))
+        self.add(sorted(wanted - held))
+
+    def _rebuild(self) -> None:
+        """Start Chroma anew from the stored vectors."""
+        self.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+        def build() -> None:
+            self._connect()
+            self._synchronise()
+
+        _guarded(self._directory, build)
+
+
+def _guarded(directory: Path, work: Callable[[], T]) -> T:
+    """Run a call into Chroma; what it raises becomes an error with a remedy."""
+    try:
+        return work()
+    except (KeyboardInterrupt, SystemExit, IndexDamagedError):
+        raise
+    except BaseException as error:  # Chroma's core panics with a bare BaseException.
+        raise _unusable(directory, error) from error
+
+
+def _unusable(directory: Path, error: BaseException) -> IndexDamagedError:
+    return IndexDamagedError(
+        f"The vector index in {directory} cannot be used ({type(error).__name__}: {error}).",
+        f"Delete the folder {directory} and run the same command again: it is rebuilt from the "
+        "stored vectors in moments.",
+    )
