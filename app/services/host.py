@@ -205,6 +205,9 @@ class ServiceHost:
         with self._lock:
             if self._process is not process:
                 return
+            assert process.stdin is not None
+            with contextlib.suppress(OSError):
+                process.stdin.close()
             self._process = None
             orphans, self._pending = self._pending, {}
         death = ServiceDied(*self._explain(code))
