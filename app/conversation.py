@@ -293,7 +293,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _title_of_saved(turn: str | None) -> str:
-    return UNTITLED if turn is None else title_of(str(json.loads(turn)["question"]))
+    try:
+        return UNTITLED if turn is None else title_of(str(json.loads(turn)["question"]))
+    except (ValueError, TypeError, KeyError):
+        return "Damaged conversation"  # the others must stay in reach; opening it says more
 
 
 def _unknown(id: str) -> ConversationError:

@@ -180,12 +180,13 @@ def test_a_damaged_file_is_an_error_with_a_remedy_and_is_left_as_it_is(
     assert store.path.read_bytes() == before
 
 
-def test_a_damaged_turn_is_an_error_and_the_others_can_be_read(store: ConversationStore) -> None:
+@pytest.mark.parametrize("content", ["{}", "[1]", "no JSON", '{"question": 1}'])
+def test_a_damaged_turn_is_an_error_and_the_others_can_be_read(
+    store: ConversationStore, content: str
+) -> None:
     broken, whole = saved(store, turn("A?")), saved(store, turn("B?"))
     connection = sqlite3.connect(store.path)
-    connection.execute(
-        "UPDATE turns SET turn = '{\"question\": 1}' WHERE conversation = ?", (broken.id,)
-    )
+    connection.execute("UPDATE turns SET turn = ? WHERE conversation = ?", (content, broken.id))
     connection.commit()
     connection.close()
     with pytest.raises(ConversationError, match="damaged"):
