@@ -78,15 +78,17 @@ class Composition:
 
     def repository(self, repo: str) -> Sequence[ModelFile]:
         """List the GGUF files of a repository of the hub."""
-        from models.hub import list_files
+        from models.hub import list_model_files
 
-        return list_files(repo)
+        return list_model_files(repo)
 
     def local_models(self) -> tuple[Sequence[LocalModel], Sequence[str]]:
         """List the models on this machine, and what is wrong with files that are none."""
         from models.local import list_models
 
-        return list_models(self.paths.models)
+        listed = list_models(self.paths.models)
+        problems = [f"{problem.path.name}: {problem.reason}" for problem in listed.problems]
+        return listed.models, problems
 
     def find_model(self, name: str) -> LocalModel:
         """Find a model on this machine by name or file."""

@@ -23,7 +23,7 @@ from app.types import (
     Searching,
     Timings,
 )
-from models.types import ChatModel, Completed, Delta, FinishReason, GenerationOptions
+from models.types import ChatMessage, ChatModel, Completed, Delta, FinishReason, GenerationOptions
 from retrieval.types import Query, SearchResult
 
 NOTHING_FOUND = "Nothing in your notes matches these words."
@@ -156,7 +156,7 @@ def _checked(
         timings=timings,
         reason=completed.reason,
         notices=(*asked.result.notices, *_prompt_notices(prompt.ledger, completed.reason)),
-        sent=prompt.messages[-1:],
+        sent=(prompt.messages[-1], ChatMessage("assistant", raw)),
         model=model,
     )
 

@@ -104,8 +104,8 @@ class Conversation:
 
 
 def _past(turn: Turn) -> PastTurn:
-    sent = [message.content for message in turn.answer.sent if message.role == "user"]
-    return PastTurn(sent[-1] if sent else turn.question, turn.answer.text)
+    sent = {message.role: message.content for message in turn.answer.sent}
+    return PastTurn(sent.get("user", turn.question), sent.get("assistant", turn.answer.text))
 
 
 def title_of(question: str) -> str:

@@ -34,15 +34,15 @@ class Engine(ChatModel, Protocol):
 
 
 class Proposal(Protocol):
-    """A model that suits this machine."""
+    """A model worth proposing; about as large as the catalogue says."""
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
 
     @property
     def name(self) -> str:
-        """Name for the person."""
-
-    @property
-    def download_name(self) -> str:
-        """What ``alcove models download`` takes."""
+        """What to download: ``owner/name:QUANT``."""
 
     @property
     def bytes(self) -> int:
@@ -53,8 +53,8 @@ class Proposal(Protocol):
         """Licence of the weights."""
 
     @property
-    def strengths(self) -> str:
-        """What it is good at, in a few words."""
+    def note(self) -> str:
+        """What it is good at."""
 
 
 class Tools(Protocol):

@@ -142,7 +142,8 @@ class Answer:
     notices: tuple[str, ...] = ()
     """What the person should know: a leg missing, turns dropped."""
     sent: tuple[ChatMessage, ...] = ()
-    """The newest user message exactly as the model saw it; empty in quotes mode."""
+    """The newest user message as the model saw it and the answer as it wrote it; empty in quotes
+    mode. Repeated to the letter, they are still in the model's cache."""
     model: str = ""
     """Name of the model that wrote it; empty in quotes mode."""
 

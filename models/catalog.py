@@ -162,11 +162,12 @@ def propose(hardware: Hardware) -> CatalogEntry | None:
     reads all weights, small enough for the cores.
     """
     by_repo = {entry.repo: entry for entry in CATALOG}
-    fitting = [by_repo[repo] for repo in _PROPOSED if _comfortable(by_repo[repo], hardware)]
+    fitting = [by_repo[repo] for repo in _PROPOSED if fits(by_repo[repo], hardware)]
     return fitting[-1] if fitting else None
 
 
-def _comfortable(entry: CatalogEntry, hardware: Hardware) -> bool:
+def fits(entry: CatalogEntry, hardware: Hardware) -> bool:
+    """Tell whether a machine runs a model comfortably: see ``propose``."""
     needed = entry.bytes + _OVERHEAD
     if any(needed <= gpu.free * _GPU_SHARE for gpu in hardware.gpus):
         return True

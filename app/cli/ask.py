@@ -134,8 +134,8 @@ def _suggest_model(tools: Tools) -> None:
     proposal = tools.proposal()
     if proposal is not None:
         note(
-            f"Quotes only. For written answers: alcove models download {proposal.download_name} "
-            f"({proposal.name}, about {human_bytes(proposal.bytes)}, fits this machine)"
+            f"Quotes only. For written answers: alcove models download {proposal.name} "
+            f"({proposal.title}, about {human_bytes(proposal.bytes)}, fits this machine)"
         )
     else:
         note("Quotes only. This machine has too little memory for the models we know.")

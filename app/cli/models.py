@@ -48,13 +48,13 @@ def _catalog(arguments: argparse.Namespace, tools: Tools) -> Exit:
         say_json(
             [
                 {
-                    "name": entry.name,
-                    "download": entry.download_name,
+                    "name": entry.title,
+                    "download": entry.name,
                     "bytes": entry.bytes,
                     "licence": entry.licence,
-                    "strengths": entry.strengths,
+                    "note": entry.note,
                     "fits": fits,
-                    "proposed": best is not None and entry.download_name == best.download_name,
+                    "proposed": best is not None and entry.name == best.name,
                 }
                 for entry, fits in entries
             ]
@@ -62,12 +62,12 @@ def _catalog(arguments: argparse.Namespace, tools: Tools) -> Exit:
         return Exit.DONE
     rows = []
     for entry, fits in entries:
-        proposed = best is not None and entry.download_name == best.download_name
-        fit = "proposed" if proposed else "fits" if fits else "too large"
-        rows.append((entry.download_name, f"~{human_bytes(entry.bytes)}", fit, entry.licence))
+        proposed = best is not None and entry.name == best.name
+        fit = "proposed" if proposed else "fits" if fits else "heavy here"
+        rows.append((entry.name, f"~{human_bytes(entry.bytes)}", fit, entry.licence))
     for line, (entry, _) in zip(columns(rows), entries, strict=True):
         say(line)
-        say(f"    {entry.strengths}")
+        say(f"    {entry.note}")
     return Exit.DONE
 
 

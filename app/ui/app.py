@@ -148,17 +148,17 @@ class AlcoveApp(App[int]):
     def _download(self, proposal: Proposal) -> None:
         self._stop_download.clear()
         self._downloading = True
-        report = partial(self._model_advanced, proposal.name)
+        report = partial(self._model_advanced, proposal.title)
         try:
             downloader = self._workspace.tools.downloader()
-            file = downloader.resolve(proposal.download_name)
+            file = downloader.resolve(proposal.name)
             path = downloader.download(file, report, self._stop_download.is_set)
             model = self._workspace.tools.find_model(str(path))
         except Exception as error:
-            title = getattr(error, "title", f"{proposal.name} cannot be downloaded: {error!r}.")
+            title = getattr(error, "title", f"{proposal.title} cannot be downloaded: {error!r}.")
             self.post_message(messages.ModelFailed(title, getattr(error, "remedy", "")))
         else:
-            self.post_message(messages.ModelDownloaded(proposal.name, path))
+            self.post_message(messages.ModelDownloaded(proposal.title, path))
             self._load(model)
         finally:
             self._downloading = False

@@ -84,7 +84,7 @@ class ModelsDialog(ModalScreen[Choice | None]):
             options.append(Option(self._local_row(model)))
         for entry, fits in catalog:
             self._choices.append(Choice(proposal=entry))
-            options.append(Option(_catalog_row(entry, fits), disabled=not fits))
+            options.append(Option(_catalog_row(entry, fits)))
         self._choices.append(Choice())
         options.append(Option("  No model: answers made of quotes"))
         self.query_one("#models-note", Static).update(
@@ -104,6 +104,6 @@ class ModelsDialog(ModalScreen[Choice | None]):
 
 def _catalog_row(entry: Proposal, fits: bool) -> Content:
     size = f"~{human_bytes(entry.bytes)}"
-    note = entry.licence if fits else "too large for this machine"
-    row = f"↓ {one_line(entry.name):<44} {'':<8} {size:>8}  {note}"
+    note = entry.licence if fits else f"{entry.licence}, heavy for this machine"
+    row = f"↓ {one_line(entry.title):<44} {'':<8} {size:>8}  {note}"
     return Content.styled(row, "" if fits else "$foreground 50%")

@@ -56,12 +56,12 @@ class ProposalCard(Static, can_focus=True):
         self._first = None
         self._proposal = proposal
         self.display = True
-        facts = f"{human_bytes(proposal.bytes)}, {proposal.licence}. {proposal.strengths}"
+        facts = f"{human_bytes(proposal.bytes)}, {proposal.licence}. {proposal.note}"
         self.update(
             Content("").join(
                 [
                     Content.styled("A model that fits this machine\n", "$secondary"),
-                    Content.styled(one_line(proposal.name), "bold"),
+                    Content.styled(one_line(proposal.title), "bold"),
                     Content(f"  about {one_line(facts)}\n"),
                     Content.styled("tab", "$accent"),
                     Content(" here, then "),
@@ -89,7 +89,7 @@ class ProposalCard(Static, can_focus=True):
         share = f"{100 * progress.done / progress.total:.0f} %" if progress.total else ""
         left = time_left(progress.done - done_before, progress.total - done_before, elapsed)
         self.update(
-            f"{one_line(progress.label)} {one_line(self._proposal.name)}\n"
+            f"{one_line(progress.label)} {one_line(self._proposal.title)}\n"
             f"{bar(progress.done, progress.total, 30)} {share}\n"
             f"{human_bytes(progress.done)} of {human_bytes(progress.total)}  {left}  esc stops"
         )
