@@ -7,13 +7,10 @@ a ``NAME.part.json`` that says which content it is a part of.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -21,9 +18,10 @@ import httpx
 from filelock import FileLock, Timeout
 
 from models import hub
-from models.errors import DownloadCancelled, DownloadError, HubError
+from models.errors import DownloadError, HubError
 from models.facts import split_parts
 from models.names import require_repo
+from models.partial import PartialFile
 from models.types import (
     Cancelled,
     ModelFile,
@@ -33,12 +31,11 @@ from models.types import (
     never_cancelled,
 )
 
-_CHUNK = 1 << 20
 _SPARE = 256 << 20  # left free on the disk
 _ATTEMPTS = 6
 _LONGEST_WAIT = 30.0
 _TICK = 0.1
-_TIMEOUT = httpx.Timeout(30.0, connect=15.0)
+_TIMEOUT = httpx.Timeout(20.0)
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -55,71 +52,11 @@ class _Broken(Exception):
 class _Remote:
     """Where a file's bytes are now, and what they are."""
 
+    repo: str
     address: str
     headers: dict[str, str]
     etag: str
     size: int
-
-
-@dataclass(slots=True)
-class _Job:
-    """One file on its way."""
-
-    file: ModelFile
-    target: Path
-    report: Callable[[int], None]
-    cancelled: Cancelled
-    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    done: int = 0
-
-    @property
-    def part(self) -> Path:
-        return self.target.with_name(self.target.name + ".part")
-
-    @property
-    def note(self) -> Path:
-        return self.target.with_name(self.target.name + ".part.json")
-
-    def stop_if_cancelled(self) -> None:
-        if self.cancelled():
-            raise DownloadCancelled(
-                f"The download of {self.target.name} was stopped.",
-                "What has arrived is kept; the next download goes on from there.",
-            )
-
-    def begin_anew(self) -> None:
-        self.part.write_bytes(b"")
-        self.digest, self.done = hashlib.sha256(), 0
-
-    def take_up(self, remote: _Remote) -> None:
-        """Read what an earlier download left, if it is a part of the same content."""
-        self.begin_digest()
-        known = _read_note(self.note)
-        have = self.part.stat().st_size if self.part.exists() else 0
-        same = known == {"etag": remote.etag, "size": remote.size}
-        if not same or have > remote.size:
-            self.begin_anew()
-            self.note.write_text(json.dumps({"etag": remote.etag, "size": remote.size}))
-            return
-        with self.part.open("ab"), self.part.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                self.stop_if_cancelled()
-                self.digest.update(chunk)
-                self.done += len(chunk)
-
-    def begin_digest(self) -> None:
-        self.digest, self.done = hashlib.sha256(), 0
-
-    def discard(self) -> None:
-        self.part.unlink(missing_ok=True)
-        self.note.unlink(missing_ok=True)
-
-
-def _read_note(path: Path) -> object:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
 
 
 class HubDownloader:
@@ -222,23 +159,23 @@ class HubDownloader:
         try:
             with FileLock(locks / f"{name}.lock", timeout=0):
                 if not self._have(file):
-                    self._fetch(_Job(file, target, report, cancelled))
+                    self._fetch(file, PartialFile(target, cancelled), report)
         except Timeout as error:
             raise DownloadError(
                 f"Another process is downloading {target.name}.", "Wait until it has finished."
             ) from error
 
-    def _fetch(self, job: _Job) -> None:
+    def _fetch(self, file: ModelFile, job: PartialFile, report: Callable[[int], None]) -> None:
         """Fetch with retries; give the final name only to verified content."""
         failures, best, started = 0, -1, False
         while True:
             job.stop_if_cancelled()
             try:
-                remote = self._locate(job.file)
+                remote = self._locate(file)
                 if not started:
-                    job.take_up(remote)
+                    job.take_up(remote.etag, remote.size)
                     started = True
-                self._receive(job, remote)
+                self._receive(job, remote, report)
                 break
             except _Broken as broken:
                 failures = 1 if job.done > best else failures + 1
@@ -246,9 +183,7 @@ class HubDownloader:
                 if failures >= _ATTEMPTS:
                     raise self._given_up(job, broken) from broken.reason
                 self._wait(job, max(broken.wait, self._pause * 2 ** (failures - 1)))
-        self._verify(job)
-        job.part.replace(job.target)
-        job.note.unlink(missing_ok=True)
+        job.finish(file.sha256)
 
     def _locate(self, file: ModelFile) -> _Remote:
         """Ask the hub where the bytes are; the address may hold for minutes only."""
@@ -272,11 +207,11 @@ class HubDownloader:
             raise DownloadError(
                 f"{file.filename} has changed on the hub since it was chosen.", "Choose it again."
             )
-        return _Remote(facts.location, headers, facts.etag or file.sha256, size)
+        return _Remote(file.repo, facts.location, headers, facts.etag or file.sha256, size)
 
-    def _receive(self, job: _Job, remote: _Remote) -> None:
+    def _receive(self, job: PartialFile, remote: _Remote, report: Callable[[int], None]) -> None:
         """Append what is missing. Raises ``_Broken`` when the connection ends too early."""
-        job.report(job.done)
+        report(job.done)
         if job.done == remote.size:
             return
         headers = {**remote.headers, "Accept-Encoding": "identity"}
@@ -287,22 +222,20 @@ class HubDownloader:
                 httpx.Client(follow_redirects=True, timeout=_TIMEOUT) as client,
                 client.stream("GET", remote.address, headers=headers) as response,
             ):
-                self._accept(job, response)
+                self._accept(job, remote, response)
                 with job.part.open("ab") as part:
                     for chunk in self._chunks(job, remote, response):
-                        part.write(chunk)
-                        job.digest.update(chunk)
-                        job.done += len(chunk)
-                        job.report(job.done)
+                        job.append(part, chunk)
+                        report(job.done)
         except httpx.HTTPError as error:
             raise _Broken(error) from error
         if job.done < remote.size:
             raise _Broken(httpx.ReadError("the connection ended too early"))
 
-    def _accept(self, job: _Job, response: httpx.Response) -> None:
+    def _accept(self, job: PartialFile, remote: _Remote, response: httpx.Response) -> None:
         """Check that the answer continues where the part ends."""
         if response.status_code in _RETRIED:
-            error = hub.status_error(job.file.repo, response.status_code)
+            error = hub.status_error(remote.repo, response.status_code)
             raise _Broken(error, _retry_after(response))
         if response.status_code == 206:
             if response.headers.get("Content-Range", "").startswith(f"bytes {job.done}-"):
@@ -316,10 +249,12 @@ class HubDownloader:
         if response.status_code == 416:
             job.begin_anew()
             raise _Broken(httpx.ReadError("the server does not have that range"))
-        raise hub.status_error(job.file.repo, response.status_code)
+        raise hub.status_error(remote.repo, response.status_code)
 
-    def _chunks(self, job: _Job, remote: _Remote, response: httpx.Response) -> Iterator[bytes]:
-        for chunk in response.iter_bytes(_CHUNK):
+    def _chunks(
+        self, job: PartialFile, remote: _Remote, response: httpx.Response
+    ) -> Iterator[bytes]:
+        for chunk in response.iter_raw():
             job.stop_if_cancelled()
             if job.done + len(chunk) > remote.size:
                 job.discard()
@@ -328,24 +263,13 @@ class HubDownloader:
                 )
             yield chunk
 
-    def _verify(self, job: _Job) -> None:
-        announced = job.file.sha256
-        if announced and job.digest.hexdigest() != announced.lower():
-            job.discard()
-            raise DownloadError(
-                f"{job.target.name} arrived damaged: its checksum is not the announced one.",
-                "Download it again. If that fails too, choose another repository.",
-            )
-        with job.part.open("rb+") as part:
-            os.fsync(part.fileno())
-
-    def _wait(self, job: _Job, seconds: float) -> None:
+    def _wait(self, job: PartialFile, seconds: float) -> None:
         end = time.monotonic() + min(seconds, _LONGEST_WAIT)
         while (left := end - time.monotonic()) > 0:
             job.stop_if_cancelled()
             time.sleep(min(_TICK, left))
 
-    def _given_up(self, job: _Job, broken: _Broken) -> Exception:
+    def _given_up(self, job: PartialFile, broken: _Broken) -> Exception:
         if isinstance(broken.reason, HubError):
             return broken.reason
         return DownloadError(
