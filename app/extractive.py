@@ -31,8 +31,9 @@ HEADING_WEIGHT = 0.5
 RANK_WEIGHT = 0.8
 """What the best passage's place counts: retrieval saw more than the words."""
 
-BLOCK_BONUS = 0.2
-"""What code or a list at a sentence counts: there lies the answer of most how-to notes."""
+BLOCK_BONUS = 0.5
+"""What a short block at a sentence of the best passage counts: there lies the answer of most
+how-to notes, under words as bare as "like this"."""
 
 SHORT_BLOCK = 9
 """Lines of a block, fences included, beyond which it is an example rather than an answer."""
@@ -152,9 +153,10 @@ def score(candidate: Candidate, wanted: Mapping[str, float], passages: Sequence[
     value = _share(wanted, candidate.words)
     value += BLOCK_SHARE * _share(wanted, candidate.block_words - candidate.words)
     value += HEADING_WEIGHT * _share(wanted, about)
-    value += RANK_WEIGHT * _place(candidate, passages)
+    place = _place(candidate, passages)
+    value += RANK_WEIGHT * place
     if 0 < candidate.sentence.block.count("\n") < SHORT_BLOCK:
-        value += BLOCK_BONUS
+        value += BLOCK_BONUS * place
     if candidate.opening:
         value += OPENING_BONUS
     return value * _fitness(candidate)
@@ -178,11 +180,14 @@ def _shares(candidate: Candidate, wanted: Mapping[str, float]) -> bool:
 
 
 def _fitness(candidate: Candidate) -> float:
-    """Rate the form: fragments, questions and very long sentences answer little."""
-    length = len(candidate.sentence.text.split())
-    if not candidate.sentence.block and (length < 4 or candidate.sentence.text.endswith("?")):
+    """Rate the form: fragments, questions, loose blocks and very long sentences answer little."""
+    sentence = candidate.sentence
+    length = len(sentence.text.split())
+    if not sentence.text:
         return 0.6
-    if not candidate.sentence.block and candidate.sentence.text.endswith(":"):
+    if not sentence.block and (length < 4 or sentence.text.endswith("?")):
+        return 0.6
+    if not sentence.block and sentence.text.endswith(":"):
         return 0.7
     return 0.8 if length > 60 else 1.0
 

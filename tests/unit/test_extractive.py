@@ -108,3 +108,16 @@ def test_code_alone_is_quoted_with_the_heading_above_it() -> None:
     )
     assert "```\nwc -l FILE\n```" in answer
     assert citations == (Citation(1, "note.md", 1, 5, "quote"),)
+
+
+def test_code_under_bare_words_of_the_best_passage_is_quoted() -> None:
+    text = "# Enable the journal\n\nHere's the incantation:\n\n    db --journal on\n"
+    answer, _ = quoted_answer("how to enable the journal", [passage(text)])
+    assert "Here's the incantation: [1]\n\n```\ndb --journal on\n```" in answer
+
+
+def test_a_table_without_words_around_it_does_not_outrank_a_sentence() -> None:
+    table = "| file | large |\n|---|---|\n| find | files with size |"
+    text = "The du command shows the size of large files."
+    answer, _ = quoted_answer("find large files", [passage(text), passage(table, rank=2, path="t")])
+    assert answer.startswith("**A note**\n\nThe du command")
