@@ -30,7 +30,8 @@ class Citation:
     path: str
     """Note, relative to its folder; empty when no passage has that number."""
     first_line: int
-    """First line that bears the statement out, from 1; 0 when none does."""
+    """First line that bears the statement out, from 1; the passage's first when none does; 0 when
+    there is no passage."""
     last_line: int
     """Last such line, inclusive."""
     status: CitationStatus

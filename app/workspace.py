@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from msgspec import structs
 
 from app.assistant import Assistant
 from app.conversation import Conversation, ConversationStore
-from app.errors import ServiceDied
+from app.errors import ConversationError, ServiceDied
 from app.settings import Settings
 from app.state import load_state, save_state
 from app.tools import Engine, Tools
@@ -24,6 +25,9 @@ from models.types import LoadedModel, LoadOptions, LocalModel
 from models.types import Report as ModelReport
 from models.types import ignore_progress as ignore_load
 from retrieval.types import IndexReport, IndexStatus, Report, ignore_progress
+
+CLOSE_SECONDS = 0.6
+"""Time that closing may take at most; a child still there then ends with the closed pipe."""
 
 Death = Callable[[ServiceDied], None]
 """Told, on a thread of its own, that a child process ended by itself."""
@@ -140,10 +144,20 @@ class Workspace:
         )
         for event in self._assistant.ask(question, options):
             if isinstance(event, Finished) and event.answer.text:
-                turn = Turn(question, event.answer, asked_at)
-                conversation.append(turn)
-                self._store.save(conversation)
-            yield event
+                conversation.append(Turn(question, event.answer, asked_at))
+                yield self._saved(conversation, event)
+            else:
+                yield event
+
+    def _saved(self, conversation: Conversation, event: Finished) -> Finished:
+        """Save the newest turn; an answer that cannot be saved is still shown, and says so."""
+        try:
+            self._store.save(conversation)
+        except ConversationError as error:
+            answer = event.answer
+            notices = (*answer.notices, error.title, error.remedy)
+            return Finished(replace(answer, notices=notices))
+        return event
 
     def cancel(self) -> None:
         """End the running answer or load soon."""
@@ -192,7 +206,7 @@ class Workspace:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(0.9)
+            thread.join(CLOSE_SECONDS)
 
     def _update_state(self, **changes: object) -> None:
         path = self.tools.paths.state

@@ -29,7 +29,7 @@ from app.services.protocol import (
     write_message,
 )
 
-CLOSE_SECONDS = 0.4
+CLOSE_SECONDS = 0.2
 """Time a child gets to finish in good order before it is killed."""
 
 Explain = Callable[[int], tuple[str, str]]

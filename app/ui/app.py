@@ -292,8 +292,10 @@ class AlcoveApp(App[int]):
         self._update_index()
 
     async def action_quit(self) -> None:
-        """Leave at once; children are ended after the terminal is given back."""
+        """Leave at once."""
         self._stop_download.set()
+        # Started now, so that the children end while Textual gives the terminal back.
+        self._run("close", self._workspace.close)
         self.exit(0)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

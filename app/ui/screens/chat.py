@@ -36,7 +36,7 @@ class ChatScreen(Screen[None]):
     """Where questions are asked and answered."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+k", "app.models", "models", id="models"),
+        Binding("ctrl+k", "app.models", "models", id="models", priority=True),
         Binding("ctrl+o", "sources", "sources", id="sources"),
         Binding("ctrl+l", "ledger", "ledger", id="ledger"),
         Binding("ctrl+n", "new", "new", id="new"),
@@ -115,10 +115,12 @@ class ChatScreen(Screen[None]):
             turn.show_prefill(event)
         elif isinstance(event, Delta):
             await turn.write(event.text)
+            self.query_one(Transcript).follow()
         elif isinstance(event, Finished):
             self._turn = None
             self._last = event.answer
             await turn.finish(event.answer)
+            self.query_one(Transcript).follow()
             await self.query_one(SourcesPanel).show(event.answer.passages, event.answer.citations)
             self.query_one(StatusBar).show_answer(event.answer)
             self.show_titles()

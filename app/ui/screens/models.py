@@ -41,6 +41,7 @@ class ModelsDialog(ModalScreen[Choice | None]):
         self._tools = tools
         self._in_use = in_use
         self._choices: list[Choice] = []
+        self._about: list[str] = []
 
     def compose(self) -> ComposeResult:
         """Build the box."""
@@ -49,10 +50,15 @@ class ModelsDialog(ModalScreen[Choice | None]):
             box.border_subtitle = "enter choose · esc close"
             yield Static("looking at the models on this machine…", id="models-note", markup=False)
             yield OptionList(id="models-list", markup=False)
+            yield Static("", id="models-about", markup=False)
 
     def on_mount(self) -> None:
         """List away from the UI loop: headers are read from disk."""
         run_in_background("list-models", self._list, lambda title, _: self._tell(title))
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Say what the model under the cursor is good at."""
+        self.query_one("#models-about", Static).update(self._about[event.option_index])
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Answer with the chosen model."""
@@ -80,13 +86,12 @@ class ModelsDialog(ModalScreen[Choice | None]):
             return
         options: list[Option] = []
         for model in local:
-            self._choices.append(Choice(local=model))
-            options.append(Option(self._local_row(model)))
+            self._add(options, Choice(local=model), self._local_row(model), str(model.path))
         for entry, fits in catalog:
-            self._choices.append(Choice(proposal=entry))
-            options.append(Option(_catalog_row(entry, fits)))
-        self._choices.append(Choice())
-        options.append(Option("  No model: answers made of quotes"))
+            about = f"{entry.note} Licence: {entry.licence}. Downloads {entry.name}."
+            self._add(options, Choice(proposal=entry), _catalog_row(entry, fits), about)
+        about = "The best sentences of the notes, each with its place; nothing is written anew."
+        self._add(options, Choice(), Content("  No model: answers made of quotes"), about)
         self.query_one("#models-note", Static).update(
             "\n".join(map(one_line, problems)) or "● in use   ↓ downloads from the hub"
         )
@@ -95,15 +100,22 @@ class ModelsDialog(ModalScreen[Choice | None]):
         listing.highlighted = 0
         listing.focus()
 
+    def _add(self, options: list[Option], choice: Choice, row: Content, about: str) -> None:
+        self._choices.append(choice)
+        self._about.append(one_line(about))
+        options.append(Option(row))
+
     def _local_row(self, model: LocalModel) -> Content:
         sign = "●" if model.name == self._in_use else " "
-        name = one_line(model.name)
-        facts = f"{model.quant:<8} {human_bytes(model.bytes):>8}  {one_line(model.architecture)}"
-        return Content(f"{sign} {name:<44} {facts}")
+        return _row(sign, model.name, model.quant, human_bytes(model.bytes), model.architecture)
 
 
 def _catalog_row(entry: Proposal, fits: bool) -> Content:
-    size = f"~{human_bytes(entry.bytes)}"
-    note = entry.licence if fits else f"{entry.licence}, heavy for this machine"
-    row = f"↓ {one_line(entry.title):<44} {'':<8} {size:>8}  {note}"
-    return Content.styled(row, "" if fits else "$foreground 50%")
+    level = entry.name.partition(":")[2]
+    verdict = "fits" if fits else "heavy for this machine"
+    row = _row("↓", entry.title, level, f"~{human_bytes(entry.bytes)}", verdict)
+    return row if fits else row.stylize("$foreground 50%")
+
+
+def _row(sign: str, name: str, level: str, size: str, remark: str) -> Content:
+    return Content(f"{sign} {one_line(name):<34.34} {level:<8} {size:>8}  {one_line(remark)}")

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
@@ -31,7 +31,7 @@ VERDICTS = {
 """Sign, colour and word of each result of a check."""
 
 
-class SourceCard(Static, can_focus=True):
+class SourceCard(Horizontal, can_focus=True):
     """One passage. Enter, or a click, opens the note at its line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,22 +45,20 @@ class SourceCard(Static, can_focus=True):
         passage: Passage
         line: int
 
-    def __init__(self, n: int, passage: Passage, best: float) -> None:
-        super().__init__(markup=False)
+    def __init__(
+        self, n: int, passage: Passage, best: float, citations: Sequence[Citation] = ()
+    ) -> None:
         self.n = n
         self.passage = passage
         self._best = best
-        self._citations: tuple[Citation, ...] = ()
+        self._citations = [item for item in citations if item.n == n]
+        super().__init__(classes="cited" if self._citations else "")
 
-    def on_mount(self) -> None:
-        """Draw the card."""
-        self._draw()
-
-    def check(self, citations: Sequence[Citation]) -> None:
-        """Show what the check of the answer found about this passage."""
-        self._citations = tuple(item for item in citations if item.n == self.n)
-        self.set_class(bool(self._citations), "cited")
-        self._draw()
+    def compose(self) -> ComposeResult:
+        """Put the number beside the text, so that the text wraps beside it."""
+        marker = "▸" if self._citations else " "
+        yield Static(f"{self.n:>2} {marker}", classes="number", markup=False)
+        yield Static(self._body(), classes="body", markup=False)
 
     def on_click(self, event: events.Click) -> None:
         """Open the note."""
@@ -74,27 +72,20 @@ class SourceCard(Static, can_focus=True):
         )
         self.post_message(self.Opened(self.passage, line))
 
-    def _draw(self) -> None:
+    def _body(self) -> Content:
         chunk = self.passage.chunk
         place = f"{one_line(chunk.note_path)}:{chunk.first_line}-{chunk.last_line}"
         legs = "  ".join(f"{item.leg} #{item.rank}" for item in self.passage.contributions)
-        marker = "▸" if self._citations else " "
-        parts = [
-            Content.styled(f"{self.n:>2} {marker} ", "$accent bold"),
-            Content.styled(place, "bold" if self._citations else ""),
-        ]
+        lines = [Content.styled(place, "bold" if self._citations else "")]
         if chunk.headings:
-            parts.append(
-                Content.styled(f"\n     {one_line(' › '.join(chunk.headings))}", "$secondary")
-            )
-        parts.append(Content.styled(f"\n     {legs}  ", "$secondary"))
-        parts.append(Content.styled(bar(self.passage.score, self._best), "$accent"))
-        parts.append(Content.styled(f"\n{_snippet(chunk.text)}", "$foreground 75%"))
+            lines.append(Content.styled(one_line(" › ".join(chunk.headings)), "$secondary"))
+        scale = Content.styled(bar(self.passage.score, self._best), "$accent")
+        lines.append(Content.styled(f"{legs}  ", "$secondary") + scale)
+        lines.append(Content.styled(_snippet(chunk.text), "$foreground 75%"))
         for citation in self._citations:
             sign, colour, word = VERDICTS[citation.status]
-            text = f"\n     {sign} {word}, {_lines(citation)}"
-            parts.append(Content.styled(text, colour))
-        self.update(Content("").join(parts))
+            lines.append(Content.styled(f"{sign} {word}, {_lines(citation)}", colour))
+        return Content("\n").join(lines)
 
 
 class SourcesPanel(Vertical):
@@ -110,10 +101,9 @@ class SourcesPanel(Vertical):
         listing = self.query_one("#sources-list", VerticalScroll)
         await listing.remove_children()
         best = max((passage.score for passage in passages), default=0.0)
-        cards = [SourceCard(n, passage, best) for n, passage in enumerate(passages, start=1)]
-        await listing.mount_all(cards)
-        for card in cards:
-            card.check(citations)
+        await listing.mount_all(
+            SourceCard(n, passage, best, citations) for n, passage in enumerate(passages, start=1)
+        )
         listing.scroll_home(animate=False)
         self._title(passages, citations)
 
@@ -130,8 +120,10 @@ class SourcesPanel(Vertical):
 
 
 def _snippet(text: str) -> str:
+    """Show the first lines that say something: headings stand above already."""
     lines = [" ".join(line.split()) for line in printable(text).splitlines()]
-    return "\n".join(f"     {line}" for line in [line for line in lines if line][:SNIPPET_LINES])
+    telling = [line for line in lines if line and not line.startswith(("#", "```", "---"))]
+    return "\n".join(telling[:SNIPPET_LINES])
 
 
 def _lines(citation: Citation) -> str:

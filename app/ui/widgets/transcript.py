@@ -113,13 +113,28 @@ class Transcript(VerticalScroll):
         """Add a turn and follow it."""
         self._welcome.display = False
         turn = TurnView(question, time.time())
+        # Anchored again even after the person scrolled up: they asked something new.
+        self.anchor(False)
         await self.mount(turn)
-        self.anchor()
+        self.follow()
         return turn
+
+    def follow(self) -> None:
+        """Keep the newest text in view once there is more than fits.
+
+        Anchoring earlier would hang a short conversation from the bottom of the screen.
+        """
+        self.call_after_refresh(self._anchor_if_full)
+
+    def _anchor_if_full(self) -> None:
+        if not self.is_anchored and self.virtual_size.height > self.container_size.height:
+            self.anchor()
 
     async def clear(self) -> None:
         """Forget all turns and welcome again."""
         await self.query(TurnView).remove()
+        self.anchor(False)
+        self.scroll_home(animate=False)
         self._welcome.display = True
 
 
