@@ -77,7 +77,9 @@ def wheel_folder(environment: Mapping[str, str], version: str, backend: str, arg
     """Name the folder where the wheel of exactly this build is kept."""
     cache = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     python = f"cp{sys.version_info.major}{sys.version_info.minor}"
-    key = hashlib.sha256(f"{args}|{processor()}|{platform.system()}-{platform.machine()}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(
+        f"{args}|{processor()}|{platform.system()}-{platform.machine()}".encode()
+    ).hexdigest()[:12]
     return Path(cache) / "alcove" / "wheels" / f"{version}-{python}-{backend}-{key}"
 
 

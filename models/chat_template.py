@@ -25,13 +25,13 @@ from models.types import ChatMessage
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}"
-    "<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+    "<|im_end|>\n{% endfor %}{{ '<|im_start|>assistant\n' }}"
 )
 """Default for models whose vocabulary has ChatML's control tokens."""
 
 PLAIN = (
     "{% for message in messages %}### {{ message.role | capitalize }}:\n{{ message.content }}"
-    "\n\n{% endfor %}### Assistant:\n"
+    "\n\n{% endfor %}{{ '### Assistant:\n' }}"
 )
 """Default for all other models: plain headings, no control tokens."""
 

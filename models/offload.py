@@ -39,13 +39,15 @@ def kv_bytes(facts: ModelFacts, context: int) -> int:
     return context * width * KV_BYTES
 
 
-def compute_bytes(facts: ModelFacts) -> int:
+def compute_bytes(facts: ModelFacts, context: int) -> int:
     """Estimate llama.cpp's buffers for intermediate results.
 
-    Activations of a micro-batch in float32: about a dozen rows as wide as the residual stream are
-    alive at once, and one row of logits for each token that asks for them (Alcove asks for one).
+    For a micro-batch: the attention mask in half precision, and activations in single precision,
+    of which about fourteen rows as wide as the residual stream are alive at once (the feed-forward
+    part is wider, but only two of its rows are). One row of logits, since Alcove asks for one.
     """
-    return UBATCH * facts.embedding * 4 * 12 + facts.vocabulary * 4 + 8 * MIB
+    activations = UBATCH * facts.embedding * 4 * 14
+    return activations + UBATCH * context * 2 + facts.vocabulary * 4
 
 
 def _fitting(facts: ModelFacts, per_block: int, rooms: Sequence[int]) -> int:
@@ -70,7 +72,7 @@ def plan(facts: ModelFacts, hardware: Hardware, options: LoadOptions) -> Offload
     judged. All sizes are bytes.
     """
     context = planned_context(facts, options)
-    per_block, compute = kv_bytes(facts, context), compute_bytes(facts)
+    per_block, compute = kv_bytes(facts, context), compute_bytes(facts, context)
     total = facts.layers + 1
     rooms = [max(0, gpu.free - DRIVER_BYTES - GPU_MARGIN - compute) for gpu in hardware.gpus]
     fitting = _fitting(facts, per_block, rooms)

@@ -115,6 +115,8 @@ class LlamaModel:
         context = min(int(loaded.native.llama_n_ctx(loaded.context)), loaded.plan.context)
         if options.context > context:
             notices += (f"The model was made for {facts.context:,} tokens of context at most.",)
+        if loaded.plan.remedies:
+            notices += (f"{loaded.plan.verdict} {loaded.plan.remedies[0]}",)
         if 0 <= loaded.plan.gpu_layers < options.gpu_layers:
             notices += (f"{loaded.plan.gpu_layers} layers are on the GPU, fewer than asked.",)
         info = LoadedModel(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from models.offload import DRIVER_BYTES, GPU_MARGIN, MIB, RAM_MARGIN, compute_bytes, kv_bytes, plan
 from models.types import GpuDevice, Hardware, LoadOptions, ModelFacts, OffloadPlan
@@ -47,7 +48,13 @@ def test_keys_and_values_of_a_block_are_two_bytes_a_number() -> None:
     assert kv_bytes(FACTS, 8192) == 8192 * 8 * (64 + 64) * 2
 
 
-def _fields(facts: ModelFacts) -> dict[str, object]:
+def test_intermediate_results_are_near_what_llama_cpp_reports() -> None:
+    # llama.cpp 0.3.36 on a CPU: 34.0 + 0.1 MiB for such a model with 32,263 tokens and 8,192 cells
+    shape = {**_fields(FACTS), "vocabulary": 32_263}
+    assert abs(compute_bytes(ModelFacts(**shape), 8192) - 34.1 * MIB) < 0.1 * 34.1 * MIB
+
+
+def _fields(facts: ModelFacts) -> dict[str, Any]:
     return {name: getattr(facts, name) for name in ModelFacts.__dataclass_fields__}
 
 
@@ -57,7 +64,7 @@ def test_without_a_gpu_everything_is_in_main_memory() -> None:
     assert amounts(made) == {
         ("weights", "CPU"): 510 * MIB,
         ("KV cache", "CPU"): 4 * 16 * MIB,
-        ("compute", "CPU"): compute_bytes(FACTS),
+        ("compute", "CPU"): compute_bytes(FACTS, 8192),
     }
     assert made.verdict.startswith("Fits in ")
     assert made.remedies == ()
@@ -76,7 +83,7 @@ def test_a_large_gpu_takes_all_but_the_embedding() -> None:
 
 def test_a_small_gpu_takes_the_output_and_as_many_blocks_as_fit() -> None:
     room = 60 * MIB + 2 * (100 + 16) * MIB
-    fixed = DRIVER_BYTES + GPU_MARGIN + compute_bytes(FACTS)
+    fixed = DRIVER_BYTES + GPU_MARGIN + compute_bytes(FACTS, 8192)
     made = plan(FACTS, machine(16 * GIB, room + fixed), options())
     assert made.gpu_layers == 3
     found = amounts(made)
@@ -88,7 +95,7 @@ def test_a_small_gpu_takes_the_output_and_as_many_blocks_as_fit() -> None:
 
 
 def test_layers_spill_from_one_gpu_to_the_next() -> None:
-    fixed = DRIVER_BYTES + GPU_MARGIN + compute_bytes(FACTS)
+    fixed = DRIVER_BYTES + GPU_MARGIN + compute_bytes(FACTS, 8192)
     one, two = fixed + 180 * MIB, fixed + 240 * MIB
     assert plan(FACTS, machine(16 * GIB, one, two), options()).gpu_layers == 4
 
