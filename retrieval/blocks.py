@@ -72,13 +72,13 @@ def markdown_blocks(text: str) -> tuple[Block, ...]:
     blocks: list[Block] = []
     next_line = start
     tokens = _parser().parse(body)
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for number, token in enumerate(tokens):
         if token.level or not token.map or token.nesting < 0:
             continue
         first, last = token.map[0], min(token.map[1], len(lines)) - 1
         blocks.extend(_paragraphs(lines, next_line, first - 1))
-        if token.type == "heading_open" and following is not None:
-            heading = " ".join(following.content.split())
+        if token.type == "heading_open":
+            heading = " ".join(tokens[number + 1].content.split())
             blocks.append(Block(first, last, int(token.tag[1]), heading))
         else:
             blocks.append(Block(first, last))

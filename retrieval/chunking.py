@@ -23,7 +23,7 @@ VERSION = 1
 
 MARKDOWN_SUFFIXES = frozenset({".md", ".markdown"})
 
-_CONTEXT_CHARACTERS = 200
+_CONTEXT_CHARACTERS = 120  # At most half of what a usual embedder reads, in any script.
 _CHARACTERS_PER_TOKEN = 10  # A lower bound: a tokenizer may count an endless word as one token.
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])")
 _WORD = re.compile(r"\S+\s*")
@@ -136,7 +136,7 @@ class _Cutter:
     def _measure(self, texts: Sequence[str]) -> list[int]:
         counts = self._count(texts)
         return [
-            max(count, len(text) // _CHARACTERS_PER_TOKEN)
+            max(count, -(-len(text) // _CHARACTERS_PER_TOKEN))
             for count, text in zip(counts, texts, strict=True)
         ]
 

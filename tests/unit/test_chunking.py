@@ -1,0 +1,138 @@
+"""Chunks: whole lines, small enough, covering the note."""
+
+import re
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval.blocks import front_matter_end
+from retrieval.chunking import chunk_note, indexed_text
+from retrieval.types import Chunk, Fingerprint, Note
+
+LIMIT = 40
+WIDE_LIMIT = 160  # More than twice the characters of title and headings that are put in front.
+
+
+def _count(texts: Sequence[str]) -> list[int]:
+    return [len(re.findall(r"\w+|[^\w\s]", text)) for text in texts]
+
+
+def _note(text: str, path: str = "n.md", title: str = "Title") -> Note:
+    return Note("/notes", path, title, text, Fingerprint(len(text), 0, ""))
+
+
+def _chunks(text: str, path: str = "n.md", limit: int = LIMIT) -> list[Chunk]:
+    return chunk_note(_note(text, path), _count, limit)
+
+
+def _words(count: int, word: str = "word") -> str:
+    return " ".join([word] * count)
+
+
+def test_a_small_note_is_one_chunk() -> None:
+    text = "# Title\n\n## A\n\none\n\n## B\n\ntwo\n"
+    (chunk,) = _chunks(text)
+    assert (chunk.first_line, chunk.last_line) == (1, 9)
+    assert chunk.text == text.rstrip("\n")
+    assert chunk.headings == ("Title",)
+    assert indexed_text(chunk) == chunk.text
+
+
+def test_an_empty_note_has_no_chunks() -> None:
+    assert _chunks("") == []
+    assert _chunks("\n \n\t\n") == []
+    assert _chunks("---\ntitle: x\n---\n") == []
+
+
+def test_front_matter_is_left_out_and_lines_still_count_from_the_top() -> None:
+    (chunk,) = _chunks("---\ntitle: x\n---\n\nBody.\n")
+    assert (chunk.text, chunk.first_line) == ("Body.", 5)
+
+
+def test_sections_that_do_not_fit_together_are_cut_at_their_headings() -> None:
+    text = f"# Title\n\n## A\n\n{_words(25)}\n\n## B\n\n{_words(25)}\n"
+    first, second = _chunks(text)
+    assert first.text.endswith(_words(25))
+    assert (first.first_line, first.last_line) == (1, 5)
+    assert second.headings == ("Title", "B")
+    assert second.text.startswith("## B")
+    assert indexed_text(second).startswith("Title\n## B")
+
+
+def test_a_heading_goes_with_what_follows_it() -> None:
+    text = f"{_words(34)}\n\n## A\n\n{_words(30)}\n"
+    assert [c.text.split("\n")[0] for c in _chunks(text)] == [_words(34), "## A"]
+
+
+def test_code_is_whole_where_it_fits() -> None:
+    code = "```\n" + "\n".join(f"line {i}" for i in range(8)) + "\n\nend\n```"
+    text = f"{_words(25)}\n\n{code}\n\n{_words(20)}\n"
+    assert [c.text for c in _chunks(text)] == [_words(25), code, _words(20)]
+
+
+def test_a_long_paragraph_is_cut_after_a_sentence() -> None:
+    lines = [f"{_words(8)} on" for _ in range(6)]
+    lines[2] = f"{_words(8)}."
+    first = _chunks("\n".join(lines))[0]
+    assert first.last_line == 3
+
+
+def test_a_line_too_long_is_cut_at_sentences_and_shared() -> None:
+    sentences = [f"S{i} {_words(15)}." for i in range(6)]
+    chunks = _chunks(" ".join(sentences))
+    assert {(c.first_line, c.last_line) for c in chunks} == {(1, 1)}
+    assert " ".join(c.text for c in chunks) == " ".join(sentences)
+    assert all(c.text.endswith(".") for c in chunks)
+    assert len({c.id for c in chunks}) == len(chunks)
+
+
+def test_an_endless_word_is_cut() -> None:
+    chunks = _chunks("x" * 5000)
+    assert "".join(c.text for c in chunks) == "x" * 5000
+    assert max(len(c.text) for c in chunks) <= LIMIT * 10
+
+
+def test_text_files_have_no_headings() -> None:
+    (chunk,) = _chunks("# comment\n\nbody", "n.txt")
+    assert chunk.headings == ()
+
+
+def test_ids_stay_where_the_text_stays() -> None:
+    tail = f"## A\n\n{_words(30)}\n\n## B\n\n{_words(30, 'other')}\n"
+    before, after = _chunks(tail), _chunks(f"Intro {_words(30)}\n\n{tail}")
+    assert [c.id for c in after][1:] == [c.id for c in before]
+    assert len({c.id for c in _chunks(f"{_words(30)}\n\n" * 3)}) == 3
+    assert _chunks(tail, "other.md")[0].id != before[0].id
+
+
+line_strategy = st.one_of(
+    st.just(""),
+    st.sampled_from(
+        ["# H", "## Sub", "### Deep", "```", "- item", "  more", "1. one", "| a | b |", "|---|---|"]
+    ),
+    st.sampled_from(["---", "===", "> quote", "    code", "[r]: http://x", "<div>", "\t"]),
+    st.integers(1, 240).map(_words),
+    st.text(alphabet="ab .!。\u2028\x0c*_`#", max_size=90),
+)
+
+
+@given(st.lists(line_strategy, max_size=60).map("\n".join), st.sampled_from(["n.md", "n.txt"]))
+def test_any_text_is_covered_by_chunks_that_are_its_own_lines(text: str, path: str) -> None:
+    lines = text.split("\n")
+    chunks = _chunks(text, path, WIDE_LIMIT)
+    covered: set[int] = set()
+    for chunk in chunks:
+        there = "\n".join(lines[chunk.first_line - 1 : chunk.last_line])
+        if chunk.first_line == chunk.last_line:
+            assert chunk.text in there
+        else:
+            assert chunk.text == there
+        assert chunk.text.strip()
+        assert _count([indexed_text(chunk)])[0] <= WIDE_LIMIT
+        covered.update(range(chunk.first_line - 1, chunk.last_line))
+    start = front_matter_end(lines) if path == "n.md" else 0
+    wanted = {i for i in range(start, len(lines)) if lines[i].strip()}
+    assert wanted <= covered
+    assert len({c.id for c in chunks}) == len(chunks)
+    assert [c.first_line for c in chunks] == sorted(c.first_line for c in chunks)

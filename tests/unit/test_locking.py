@@ -1,0 +1,86 @@
+"""One writer per index, over processes and threads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from retrieval.errors import IndexLockedError
+from retrieval.library import Library
+from retrieval.locking import WriteLock
+from retrieval.types import Query
+from tests.fixtures.word_embedder import WordEmbedder
+
+HOLD = """
+import sys
+from pathlib import Path
+from retrieval.locking import WriteLock
+with WriteLock(Path(sys.argv[1])).hold(0):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    with process:
+        process.kill()
+
+
+def test_another_process_is_named_and_its_death_frees_the_lock(
+    tmp_path: Path, holder: "subprocess.Popen[str]"
+) -> None:
+    lock = WriteLock(tmp_path)
+    try:
+        with pytest.raises(IndexLockedError, match=str(holder.pid)), lock.hold(0):
+            pytest.fail("two writers")
+    finally:
+        _end(holder)
+    with lock.hold(1):
+        assert lock.held
+        assert (tmp_path / "write.pid").read_text() == str(os.getpid())
+    assert not lock.held
+
+
+def test_the_holders_of_one_process_share_it(tmp_path: Path) -> None:
+    lock = WriteLock(tmp_path)
+    with lock.hold(0):
+        with lock.hold(0):
+            pass
+        assert lock.held
+        with pytest.raises(IndexLockedError), WriteLock(tmp_path).hold(0):
+            pytest.fail("two writers")
+    assert not lock.held
+
+
+def test_a_search_beside_another_writer_drops_what_is_no_longer_true(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.md").write_text("The tea is green.\n")
+    (folder / "b.md").write_text("The tea is black.\n")
+    monkeypatch.setattr("retrieval.indexer._LOCK_WAIT_SECONDS", 0.0)
+    with Library(tmp_path / "index", WordEmbedder()) as library:
+        library.index(folder)
+        (folder / "a.md").write_text("Gone.\n")
+        with WriteLock(tmp_path / "index").hold(0):
+            result = library.search(Query("tea"))
+            assert [p.chunk.note_path for p in result.passages] == ["b.md"]
+            assert any("another process" in n for n in result.notices)
+            with pytest.raises(IndexLockedError):
+                library.index(folder)
