@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from app.conversation import ConversationStore
     from app.services.engine import EngineClient
     from app.services.index import IndexClient
+    from app.workspace import Workspace
     from models.catalog import CatalogEntry
     from models.download import HubDownloader
     from models.types import LocalModel, ModelFile
@@ -191,18 +192,24 @@ def _run(arguments: list[str]) -> int:
     return _open_app(composition, parsed.folder)
 
 
-def _open_app(composition: Composition, folder: Path | None) -> int:
-    from app.ui.app import run
+def build_workspace(folder: Path, composition: Composition | None = None) -> Workspace:
+    """Build what the screens work on, with its two children; neither is started yet."""
     from app.workspace import Workspace
 
-    workspace = Workspace(
-        _folder_to_open(composition, folder),
+    composition = composition or Composition()
+    return Workspace(
+        folder,
         composition,
         composition.index_client(),
         composition.engine(),
         composition.conversations(),
     )
-    return run(workspace, SAMPLE_NOTES)
+
+
+def _open_app(composition: Composition, folder: Path | None) -> int:
+    from app.ui.app import run
+
+    return run(build_workspace(_folder_to_open(composition, folder), composition), SAMPLE_NOTES)
 
 
 def _folder_to_open(composition: Composition, folder: Path | None) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.extractive import quoted_answer
@@ -37,7 +37,12 @@ class _Asked:
     question: str
     options: AskOptions
     started: float
+    clock: Callable[[], float]
     result: SearchResult
+
+    def elapsed(self) -> float:
+        """Tell the seconds since the question."""
+        return self.clock() - self.started
 
 
 class Assistant:
@@ -46,8 +51,14 @@ class Assistant:
     One question at a time; ``cancel`` may come from any thread.
     """
 
-    def __init__(self, searcher: Searcher, model: ChatModel | None = None) -> None:
+    def __init__(
+        self,
+        searcher: Searcher,
+        model: ChatModel | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._searcher = searcher
+        self._clock = clock
         self.model = model
         """The loaded model, or None for answers made of quotes."""
         self._stop = threading.Event()
@@ -64,7 +75,7 @@ class Assistant:
         Raises ``RetrievalError``, ``ModelError`` or ``AppError``, each with a remedy.
         """
         self._stop.clear()
-        started = time.perf_counter()
+        started = self._clock()
         mode = options.mode if self.model is not None else "quotes"
         result = SearchResult((), (), 0, 0.0)
         if mode != "model":
@@ -73,7 +84,7 @@ class Assistant:
                 Query(question, k=options.k, folders=options.folders, wait=options.wait_for_vectors)
             )
             yield Retrieved(result)
-        asked = _Asked(question, options, started, result)
+        asked = _Asked(question, options, started, self._clock, result)
         if self._stop.is_set():
             yield Finished(_silent(asked, mode, "", "cancelled"))
         elif not result.passages and mode in {"quotes", "notes"}:
@@ -142,7 +153,7 @@ def _checked(
         search=asked.result.seconds,
         prefill=completed.prefill_seconds,
         decode=completed.decode_seconds,
-        total=time.perf_counter() - asked.started,
+        total=asked.elapsed(),
         prompt_tokens=completed.prompt_tokens,
         cached_tokens=completed.cached_tokens,
         completion_tokens=completed.completion_tokens,
@@ -189,4 +200,4 @@ def _silent(asked: _Asked, mode: Mode, text: str, reason: FinishReason) -> Answe
 
 
 def _timings(asked: _Asked) -> Timings:
-    return Timings(search=asked.result.seconds, total=time.perf_counter() - asked.started)
+    return Timings(search=asked.result.seconds, total=asked.elapsed())

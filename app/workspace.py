@@ -75,6 +75,7 @@ class Workspace:
         index: IndexProcess,
         engine: EngineProcess,
         store: ConversationStore,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.folder = folder
         """The folder of notes that is open."""
@@ -87,7 +88,9 @@ class Workspace:
         self.mode: Mode = tools.settings.app.mode
         """Where answers come from when a model is loaded."""
         self._store = store
-        self._assistant = Assistant(index)
+        self.clock = clock
+        """Seconds since the epoch."""
+        self._assistant = Assistant(index, clock=clock)
         self._conversation = Conversation.new(str(folder))
         self._ready = threading.Event()
 
@@ -130,7 +133,7 @@ class Workspace:
 
         Raises ``RetrievalError``, ``ModelError`` or ``AppError``, each with a remedy.
         """
-        asked_at = time.time()
+        asked_at = self.clock()
         conversation = self._conversation
         settings = self.settings
         options = AskOptions(

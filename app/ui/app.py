@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -42,7 +42,7 @@ class AlcoveApp(App[int]):
     ENABLE_COMMAND_PALETTE = True
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 (typed so by Textual)
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "quit", id="quit", priority=True),
+        Binding("ctrl+q", "quit", "quit", id="quit", priority=True, show=False),
         Binding("ctrl+c", "help_quit", show=False, system=True),
     ]
 
@@ -54,6 +54,8 @@ class AlcoveApp(App[int]):
         self._downloading = False
         self._loading = False
         self._index_restarts = 0
+        self._busy: set[str] = set()
+        self._begun = False
         for theme in THEMES:
             self.register_theme(theme)
 
@@ -89,12 +91,25 @@ class AlcoveApp(App[int]):
         self._update_index()
         self._run("warm", self._warm)
         self._run("find-model", self._find_model)
+        self._begun = True
 
     # What runs in the background: each calls the core and posts what it was told.
 
-    def _run(self, name: str, work: partial[None] | object) -> None:
-        assert callable(work)
-        run_in_background(name, work, partial(self._say, severe=True))
+    def _run(self, name: str, work: Callable[[], None]) -> None:
+        self._busy.add(name)
+
+        def body() -> None:
+            try:
+                work()
+            finally:
+                self._busy.discard(name)
+
+        run_in_background(name, body, partial(self._say, severe=True))
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing runs in the background and no answer is being written."""
+        return self._begun and not self._busy and not self.chat.answering
 
     def _say(self, title: str, remedy: str, severe: bool = False) -> None:
         self.post_message(messages.Noticed(title, remedy, severe))
@@ -173,14 +188,15 @@ class AlcoveApp(App[int]):
     # What is told: handlers alone touch widgets.
 
     @property
-    def _chat(self) -> ChatScreen:
+    def chat(self) -> ChatScreen:
+        """The chat screen."""
         screen = self.screen_stack[1]
         assert isinstance(screen, ChatScreen)
         return screen
 
     @property
     def _status(self) -> StatusBar:
-        return self._chat.query_one(StatusBar)
+        return self.chat.query_one(StatusBar)
 
     def on_index_advanced(self, message: messages.IndexAdvanced) -> None:
         """Show how far the index run is."""
@@ -205,35 +221,35 @@ class AlcoveApp(App[int]):
 
     def on_no_model_found(self) -> None:
         """Propose one model that fits, unless that was declined before."""
-        self._chat.show_titles()
+        self.chat.show_titles()
         proposal = self._workspace.tools.proposal()
         if proposal is not None and not self._workspace.proposal_skipped:
-            self._chat.query_one(ProposalCard).propose(proposal)
+            self.chat.query_one(ProposalCard).propose(proposal)
 
     def on_model_advanced(self, message: messages.ModelAdvanced) -> None:
         """Show a load or a download under way."""
         self._status.show_model_progress(message.name, message.progress)
         if self._downloading:
-            self._chat.query_one(ProposalCard).show_progress(message.progress)
+            self.chat.query_one(ProposalCard).show_progress(message.progress)
 
     def on_model_downloaded(self, message: messages.ModelDownloaded) -> None:
         """The proposal has done its work."""
-        self._chat.query_one(ProposalCard).display = False
+        self.chat.query_one(ProposalCard).display = False
         self.notify(f"{one_line(message.name)} is on this machine, verified.", markup=False)
 
     def on_model_loaded(self, message: messages.ModelLoaded) -> None:
         """Show the model; questions go to it from now on."""
         self._status.show_model(message.model)
-        self._chat.show_titles()
-        self._chat.query_one(ProposalCard).display = False
+        self.chat.show_titles()
+        self.chat.query_one(ProposalCard).display = False
         for notice in message.model.notices:
             self.notify(one_line(notice), markup=False)
 
     def on_model_failed(self, message: messages.ModelFailed) -> None:
         """Say why there is no model; quotes go on."""
         self._status.show_model(self._workspace.model)
-        self._chat.query_one(ProposalCard).restore()
-        self._chat.show_titles()
+        self.chat.query_one(ProposalCard).restore()
+        self.chat.show_titles()
         self._notify(message.title, message.remedy, severe=True)
 
     def on_noticed(self, message: messages.Noticed) -> None:
@@ -257,7 +273,7 @@ class AlcoveApp(App[int]):
     def on_proposal_card_skipped(self) -> None:
         """Do not propose again."""
         self._run("skip", self._workspace.skip_proposal)
-        self._chat.focus_prompt()
+        self.chat.focus_prompt()
 
     # What the person does.
 
@@ -271,7 +287,7 @@ class AlcoveApp(App[int]):
     def _chosen(self, choice: Choice | None) -> None:
         if choice is None:
             return
-        if self._downloading or self._loading or self._chat.answering:
+        if self._downloading or self._loading or self.chat.answering:
             self._notify("Something is still running.", "Escape stops it.", severe=False)
         elif choice.local is not None:
             self._run("load", partial(self._load, choice.local))
@@ -280,12 +296,12 @@ class AlcoveApp(App[int]):
         else:
             self._run("unload", self._workspace.unload_model)
             self._status.show_model(None)
-            self._chat.show_titles()
+            self.chat.show_titles()
 
     def action_mode(self, mode: Mode) -> None:
         """Choose where answers come from."""
         self._workspace.mode = mode
-        self._chat.show_titles()
+        self.chat.show_titles()
 
     def action_reindex(self) -> None:
         """Bring the index up to date now."""

@@ -7,17 +7,11 @@ silent server would keep the terminal. These threads are daemons and only ever p
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 from app.errors import AppError
-from app.types import AnswerEvent
 from models.errors import ModelError
-from models.types import Delta
 from retrieval.errors import RetrievalError
-
-FRAME_SECONDS = 1 / 30
-"""Pieces of an answer that come faster than this are joined."""
 
 OnError = Callable[[str, str], None]
 """Receives the title and the remedy of an error."""
@@ -40,22 +34,26 @@ def run_in_background(name: str, work: Callable[[], None], on_error: OnError) ->
     threading.Thread(target=body, name=name, daemon=True).start()
 
 
-def joined(
-    events: Iterable[AnswerEvent], clock: Callable[[], float] = time.monotonic
-) -> Iterator[AnswerEvent]:
-    """Join pieces of text that come faster than frames; keep order and all text."""
-    waiting: list[str] = []
-    last = float("-inf")
-    for event in events:
-        if isinstance(event, Delta):
-            waiting.append(event.text)
-            if clock() - last < FRAME_SECONDS:
-                continue
-        if waiting:
-            yield Delta("".join(waiting))
-            waiting.clear()
-            last = clock()
-        if not isinstance(event, Delta):
-            yield event
-    if waiting:
-        yield Delta("".join(waiting))
+class TextBuffer:
+    """Joins pieces of an answer that come faster than they are drawn. Thread-safe.
+
+    One message is under way at a time, however fast the model writes, and no piece waits for
+    the next one to push it out.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._lock = threading.Lock()
+
+    def add(self, piece: str) -> bool:
+        """Add a piece; true when a message has to be sent that there is text to take."""
+        with self._lock:
+            self._pieces.append(piece)
+            return len(self._pieces) == 1
+
+    def take(self) -> str:
+        """Take all the text there is; it may be none."""
+        with self._lock:
+            text = "".join(self._pieces)
+            self._pieces.clear()
+            return text

@@ -44,9 +44,14 @@ class VectorLegReady(Message):
 
 @dataclass
 class AnswerAdvanced(Message):
-    """The running answer got further."""
+    """The running answer got further, other than by text."""
 
     event: AnswerEvent
+
+
+@dataclass
+class AnswerGrew(Message):
+    """There is more text of the running answer to take."""
 
 
 @dataclass

@@ -13,7 +13,7 @@ from textual.widgets import Footer, Static
 from app.safe_text import one_line
 from app.types import Answer, Finished, Mode, Retrieved, Searching
 from app.ui import messages
-from app.ui.background import joined, run_in_background
+from app.ui.background import TextBuffer, run_in_background
 from app.ui.screens.dialogs import HelpDialog, LedgerDialog, NoteDialog
 from app.ui.widgets.prompt import Prompt
 from app.ui.widgets.sources import SourceCard, SourcesPanel
@@ -50,6 +50,7 @@ class ChatScreen(Screen[None]):
         self._sample = sample
         self._turn: TurnView | None = None
         self._last: Answer | None = None
+        self._text = TextBuffer()
 
     def compose(self) -> ComposeResult:
         """Build the screen."""
@@ -69,6 +70,7 @@ class ChatScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Put the cursor where it is needed."""
+        self.set_class(True, "no-sources")
         self.show_titles()
         self.query_one(Prompt).focus()
 
@@ -85,13 +87,17 @@ class ChatScreen(Screen[None]):
             self.notify("An answer is running. Escape stops it.", timeout=3)
             return
         self.query_one(Prompt).accept()
-        self._turn = await self.query_one(Transcript).begin(event.text)
+        transcript = self.query_one(Transcript)
+        self._turn = await transcript.begin(event.text, self._workspace.clock())
         self._turn.show_activity("searching notes…")
         question = event.text
 
         def work() -> None:
-            for answer_event in joined(self._workspace.ask(question)):
-                self.post_message(messages.AnswerAdvanced(answer_event))
+            for answer_event in self._workspace.ask(question):
+                if not isinstance(answer_event, Delta):
+                    self.post_message(messages.AnswerAdvanced(answer_event))
+                elif self._text.add(answer_event.text):
+                    self.post_message(messages.AnswerGrew())
 
         def failed(title: str, remedy: str) -> None:
             self.post_message(messages.AnswerFailed(title, remedy))
@@ -109,13 +115,11 @@ class ChatScreen(Screen[None]):
         if isinstance(event, Searching):
             turn.show_activity("searching notes…")
         elif isinstance(event, Retrieved):
+            self.set_class(not event.result.passages, "no-sources")
             await self.query_one(SourcesPanel).show(event.result.passages)
             turn.show_activity("reading the question…")
         elif isinstance(event, Prefilling):
             turn.show_prefill(event)
-        elif isinstance(event, Delta):
-            await turn.write(event.text)
-            self.query_one(Transcript).follow()
         elif isinstance(event, Finished):
             self._turn = None
             self._last = event.answer
@@ -124,6 +128,13 @@ class ChatScreen(Screen[None]):
             await self.query_one(SourcesPanel).show(event.answer.passages, event.answer.citations)
             self.query_one(StatusBar).show_answer(event.answer)
             self.show_titles()
+
+    async def on_answer_grew(self) -> None:
+        """Show the text that has come since."""
+        text = self._text.take()
+        if self._turn is not None and text:
+            await self._turn.write(text)
+            self.query_one(Transcript).follow()
 
     async def on_answer_failed(self, message: messages.AnswerFailed) -> None:
         """Say what went wrong where the answer would be; the prompt stays usable."""
@@ -170,6 +181,7 @@ class ChatScreen(Screen[None]):
         self._last = None
         await self.query_one(Transcript).clear()
         await self.query_one(SourcesPanel).show(())
+        self.add_class("no-sources")
         self.show_titles()
         self.query_one(Prompt).focus()
 

@@ -73,14 +73,15 @@ class ModelsDialog(ModalScreen[Choice | None]):
 
     def _list(self) -> None:
         local, problems = self._tools.local_models()
-        catalog = self._tools.catalog()
-        self.app.call_from_thread(self._fill, local, problems, catalog)
+        catalog, best = self._tools.catalog(), self._tools.proposal()
+        self.app.call_from_thread(self._fill, local, problems, catalog, best)
 
     def _fill(
         self,
         local: Sequence[LocalModel],
         problems: Sequence[str],
         catalog: Sequence[tuple[Proposal, bool]],
+        best: Proposal | None,
     ) -> None:
         if not self.is_attached:
             return
@@ -89,7 +90,10 @@ class ModelsDialog(ModalScreen[Choice | None]):
             self._add(options, Choice(local=model), self._local_row(model), str(model.path))
         for entry, fits in catalog:
             about = f"{entry.note} Licence: {entry.licence}. Downloads {entry.name}."
-            self._add(options, Choice(proposal=entry), _catalog_row(entry, fits), about)
+            verdict = "fits" if fits else "heavy for this machine"
+            if best is not None and best.name == entry.name:
+                verdict = "fits, proposed"
+            self._add(options, Choice(proposal=entry), _catalog_row(entry, fits, verdict), about)
         about = "The best sentences of the notes, each with its place; nothing is written anew."
         self._add(options, Choice(), Content("  No model: answers made of quotes"), about)
         self.query_one("#models-note", Static).update(
@@ -110,9 +114,8 @@ class ModelsDialog(ModalScreen[Choice | None]):
         return _row(sign, model.name, model.quant, human_bytes(model.bytes), model.architecture)
 
 
-def _catalog_row(entry: Proposal, fits: bool) -> Content:
+def _catalog_row(entry: Proposal, fits: bool, verdict: str) -> Content:
     level = entry.name.partition(":")[2]
-    verdict = "fits" if fits else "heavy for this machine"
     row = _row("↓", entry.title, level, f"~{human_bytes(entry.bytes)}", verdict)
     return row if fits else row.stylize("$foreground 50%")
 

@@ -19,8 +19,8 @@ from app.safe_text import one_line, printable
 from app.types import Citation
 from retrieval.types import Passage
 
-SNIPPET_LINES = 3
-"""Lines of a passage that a card shows."""
+SNIPPET_LENGTH = 150
+"""Characters of a passage that a card shows."""
 
 VERDICTS = {
     "quote": ("✓", "$success", "quoted"),
@@ -120,10 +120,13 @@ class SourcesPanel(Vertical):
 
 
 def _snippet(text: str) -> str:
-    """Show the first lines that say something: headings stand above already."""
+    """Show how the passage begins, as running text; headings stand above already."""
     lines = [" ".join(line.split()) for line in printable(text).splitlines()]
     telling = [line for line in lines if line and not line.startswith(("#", "```", "---"))]
-    return "\n".join(telling[:SNIPPET_LINES])
+    flow = " ".join(telling)
+    if len(flow) <= SNIPPET_LENGTH:
+        return flow
+    return flow[:SNIPPET_LENGTH].rpartition(" ")[0] + " …"
 
 
 def _lines(citation: Citation) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from textual.content import Content
+from textual.app import ComposeResult
+from textual.containers import Horizontal
 from textual.widgets import Static
 
 from app.format import bar, compact, plural, time_left
@@ -14,14 +15,17 @@ from models.types import LoadedModel
 from models.types import Progress as ModelProgress
 from retrieval.types import IndexStatus, Progress
 
-SEPARATOR = "  ·  "
+SEPARATOR = " · "
 
 
-class StatusBar(Static):
-    """Model, quantization, layers on the GPU, context used, tokens/s and index state."""
+class StatusBar(Horizontal):
+    """Model, quantization, layers on the GPU, context used, tokens/s and index state.
+
+    The index keeps its room on the right; the model's side gives way on a narrow screen.
+    """
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(id=id, markup=False)
+        super().__init__(id=id)
         self._model: LoadedModel | None = None
         self._loading = ""
         self._used = 0
@@ -30,6 +34,11 @@ class StatusBar(Static):
         self._phase = ""
         self._phase_started = 0.0
         self._phase_first = 0
+
+    def compose(self) -> ComposeResult:
+        """Build the two sides."""
+        yield Static("", id="status-model", markup=False)
+        yield Static("", id="status-index", markup=False)
 
     def on_mount(self) -> None:
         """Draw the first state."""
@@ -104,8 +113,9 @@ class StatusBar(Static):
 
     def _draw(self) -> None:
         parts = [self._loading] if self._loading else self._model_parts()
-        parts.append(self._index)
-        self.update(Content(SEPARATOR.join(part for part in parts if part)))
+        model = SEPARATOR.join(part for part in parts if part)
+        self.query_one("#status-model", Static).update(model)
+        self.query_one("#status-index", Static).update(self._index)
 
     def _model_parts(self) -> list[str]:
         model = self._model

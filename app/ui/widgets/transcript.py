@@ -109,10 +109,10 @@ class Transcript(VerticalScroll):
         """Begin with the welcome."""
         yield self._welcome
 
-    async def begin(self, question: str) -> TurnView:
+    async def begin(self, question: str, asked_at: float) -> TurnView:
         """Add a turn and follow it."""
         self._welcome.display = False
-        turn = TurnView(question, time.time())
+        turn = TurnView(question, asked_at)
         # Anchored again even after the person scrolled up: they asked something new.
         self.anchor(False)
         await self.mount(turn)
@@ -139,9 +139,9 @@ class Transcript(VerticalScroll):
 
 
 def _verdict(answer: Answer) -> Content:
-    """Sum the check up: ``✓ 2 quoted  ⚠ 1 not borne out   1.8 s``."""
+    """Sum the check up: ``✓ 2 quoted · ⚠ 1 not borne out · 1.8 s``."""
     parts = [*_counts(answer.citations), Content(duration(answer.timings.total))]
-    return Content("  ").join(parts)
+    return Content(" · ").join(parts)
 
 
 def _counts(citations: Sequence[Citation]) -> list[Content]:
