@@ -6,25 +6,23 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
 
-from models.chat_template import CHATML, PLAIN, PLAIN_STOPS, ChatTemplate
-from models.errors import ContextFullError, GenerationError, TemplateError
+from models.chat_template import ChatTemplate
+from models.errors import ContextFullError, GenerationError
 from models.facts import read_facts
 from models.llama.loading import Loaded, load
+from models.llama.run import Run
 from models.llama.sampling import Sampler
+from models.llama.template import choose_template
 from models.llama.text import TextAssembler
 from models.llama.vocabulary import Vocabulary
 from models.types import (
     Cancelled,
     ChatMessage,
-    Completed,
     Delta,
-    FinishReason,
     GenerationOptions,
     LoadedModel,
     LoadOptions,
-    ModelFacts,
     Prefilling,
     Report,
     StreamEvent,
@@ -37,38 +35,6 @@ _CPU_STEP = 128
 _ANSWERS_KEPT = 64
 _ABORTED = 2
 _SEQUENCE = 0
-
-
-@dataclass(slots=True)
-class _Run:
-    """The state of one answer."""
-
-    prompt: list[int]
-    options: GenerationOptions
-    text: TextAssembler
-    cached: int = 0
-    written: list[int] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)
-    reason: FinishReason = "stop"
-    started: float = field(default_factory=time.perf_counter)
-    prefilled: float = 0.0
-
-    def show(self, text: str) -> Iterator[Delta]:
-        if text:
-            self.shown.append(text)
-            yield Delta(text)
-
-    def completed(self) -> Completed:
-        now = time.perf_counter()
-        prefilled = self.prefilled or now
-        return Completed(
-            self.reason,
-            prompt_tokens=len(self.prompt),
-            cached_tokens=self.cached,
-            completion_tokens=len(self.written),
-            prefill_seconds=prefilled - self.started,
-            decode_seconds=now - prefilled,
-        )
 
 
 class LlamaModel:
@@ -111,7 +77,7 @@ class LlamaModel:
         facts = read_facts(options.path)
         loaded = load(options, facts, report, cancelled)
         vocabulary = Vocabulary(loaded.native, loaded.model)
-        template, notices = _choose_template(facts, vocabulary)
+        template, notices = choose_template(facts, vocabulary)
         context = min(int(loaded.native.llama_n_ctx(loaded.context)), loaded.plan.context)
         if options.context > context:
             notices += (f"The model was made for {facts.context:,} tokens of context at most.",)
@@ -191,7 +157,7 @@ class LlamaModel:
         self._cancel.clear()
         self._loaded.abort[0] = b"\0"
         stops = (*options.stop, *self._template.stops)
-        self._active = self._answer(_Run(prompt, options, TextAssembler(stops)))
+        self._active = self._answer(Run(prompt, options, TextAssembler(stops)))
         return self._active
 
     def _end_active(self) -> None:
@@ -207,7 +173,7 @@ class LlamaModel:
                 "The model is answering already.", "Wait, or stop that answer."
             ) from error
 
-    def _answer(self, run: _Run) -> Generator[StreamEvent, None, None]:
+    def _answer(self, run: Run) -> Generator[StreamEvent, None, None]:
         yield from self._prefill(run)
         if not run.prefilled:
             run.reason = "cancelled"
@@ -222,7 +188,7 @@ class LlamaModel:
         self._remember(run)
         yield run.completed()
 
-    def _prefill(self, run: _Run) -> Iterator[Prefilling]:
+    def _prefill(self, run: Run) -> Iterator[Prefilling]:
         """Read the prompt; ``run.prefilled`` stays 0 when the person stopped it."""
         total = len(run.prompt)
         done = run.cached = self._keep_prefix(run.prompt)
@@ -238,7 +204,7 @@ class LlamaModel:
                 run.prefilled = time.perf_counter()
             yield Prefilling(done, total, run.cached)
 
-    def _decode(self, run: _Run, sampler: Sampler) -> Iterator[Delta]:
+    def _decode(self, run: Run, sampler: Sampler) -> Iterator[Delta]:
         """Write tokens until the model, a stop text, a limit or the person ends it."""
         context, vocabulary = self._loaded.context, self._vocabulary
         limit = min(run.options.max_tokens, self._info.context - len(run.prompt))
@@ -308,7 +274,7 @@ class LlamaModel:
             position = 0
         del self._cache[position:]
 
-    def _remember(self, run: _Run) -> None:
+    def _remember(self, run: Run) -> None:
         """Keep the ids of an answer, so that it is found in the cache when it comes back."""
         text = "".join(run.shown)
         controls = any(self._vocabulary.is_control(token) for token in run.written)
@@ -319,23 +285,3 @@ class LlamaModel:
             self._answers.move_to_end(key)
         while len(self._answers) > _ANSWERS_KEPT:
             self._answers.popitem(last=False)
-
-
-def _choose_template(
-    facts: ModelFacts, vocabulary: Vocabulary
-) -> tuple[ChatTemplate, tuple[str, ...]]:
-    """Compile the model's own template, or a default with a notice that says so."""
-    tokens = {"bos": vocabulary.bos_text, "eos": vocabulary.eos_text}
-    reason = "The model has no chat template"
-    if facts.chat_template:
-        try:
-            template = ChatTemplate(facts.chat_template, **tokens)
-            template.render([ChatMessage("user", "?")])
-        except TemplateError as error:
-            reason = error.title.rstrip(".")
-        else:
-            return template, ()
-    if vocabulary.has_special("<|im_start|>") and vocabulary.has_special("<|im_end|>"):
-        return ChatTemplate(CHATML, **tokens), (f"{reason}; ChatML is used.",)
-    notice = f"{reason}; plain headings are used, so answers may be poor."
-    return ChatTemplate(PLAIN, **tokens, stops=PLAIN_STOPS), (notice,)

@@ -20,6 +20,7 @@ _UNKNOWN, _CONTROL, _USER_DEFINED = 1 << 0, 1 << 3, 1 << 4  # llama_token_attr o
 _LSTRIP, _RSTRIP = 1 << 7, 1 << 8
 _C_SPACES = " \t\n\v\f\r"
 _NONE = -1
+_LONGEST_PLAIN = 2  # a user-defined token this short is punctuation or a letter, not a mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,9 @@ class _PromptEncoder:
         self._continues = False
         self._strip = False
         parts = [None if piece.is_data else vocabulary.partition(piece.text) for piece in pieces]
-        named = {p.text for part in parts for p in part or () if isinstance(p, Special)}
+        specials = {p for part in parts for p in part or () if isinstance(p, Special)}
+        # Tokens that are not control tokens but that this template uses as if they were
+        named = {s.text for s in specials if not s.control and len(s.text) > _LONGEST_PLAIN}
         for piece, part in zip(pieces, parts, strict=True):
             if part is not None:
                 self._template(part)

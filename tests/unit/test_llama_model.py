@@ -28,7 +28,7 @@ from models.types import (
     Progress,
     StreamEvent,
 )
-from tests.fixtures.gguf_files import model_bytes, tiny_model
+from tests.fixtures.gguf_files import model_bytes, recurrent_model, tiny_model
 
 GREEDY = GenerationOptions(max_tokens=12, temperature=0)
 LONG = "All work and no play makes a dull prompt. " * 30
@@ -138,6 +138,23 @@ def test_a_reused_cache_changes_no_answer(path: Path, model: LlamaModel) -> None
     cold = answer(list(fresh.stream(ask(LONG, "Yes.", "Why?"), GREEDY)))
     fresh.close()
     assert warm == cold
+
+
+def test_a_state_that_cannot_be_cut_back_is_continued_or_begun_anew(tmp_path: Path) -> None:
+    path = recurrent_model(tmp_path / "mamba.gguf")
+    loaded = LlamaModel.load(LoadOptions(path, threads=1))
+    fresh = LlamaModel.load(LoadOptions(path, threads=1))
+    first = list(loaded.stream(ask("Hello"), GREEDY))
+    again = list(loaded.stream(ask("Hello"), GREEDY))
+    assert answer(again) == answer(first)
+    assert completed(again).cached_tokens == 0
+    chat = ask("Hello", answer(again), "More?")
+    later = list(loaded.stream(chat, GREEDY))
+    assert completed(later).cached_tokens == completed(again).prompt_tokens + 11
+    loaded.close()
+    assert answer(list(fresh.stream(ask("Hello"), GREEDY))) == answer(first)
+    assert answer(list(fresh.stream(chat, GREEDY))) == answer(later)
+    fresh.close()
 
 
 def test_a_cancel_ends_the_answer_with_what_there_is(model: LlamaModel) -> None:
