@@ -45,11 +45,11 @@ class Searcher:
         if not text or query.k < 1:
             return SearchResult((), (), 0, time.monotonic() - started)
         rankings = self._rank(query, text, folders, notices)
-        passages, changed = self._passages(fuse(rankings), query.k)
+        passages, changed = self._passages(fuse(rankings, self._weights(folders)), query.k)
         if changed and self._refresh(changed, notices):
             again: list[str] = []
             rankings = self._rank(query, text, folders, again)
-            passages, _ = self._passages(fuse(rankings), query.k)
+            passages, _ = self._passages(fuse(rankings, self._weights(folders)), query.k)
         stale = self._stale(query, folders, tuple(rankings), notices)
         found = {hit.chunk_id for hits in rankings.values() for hit in hits}
         return SearchResult(
@@ -96,6 +96,16 @@ class Searcher:
                     raise
                 notices.append(f"Searched by keywords only. {error}")
         return rankings
+
+    def _weights(self, folders: tuple[str, ...]) -> dict[Leg, float]:
+        """Weigh each leg by the share of the chunks that it covers.
+
+        While a folder is being embedded, the vector leg's first place is the best of what happens
+        to be embedded; at full weight it would outrank what the keyword leg found among all.
+        """
+        counts = [self._counts(folder) for folder in folders]
+        chunks, embedded = (sum(column) for column in zip(*counts, strict=True))
+        return {"bm25": 1.0, "vector": embedded / chunks if chunks else 1.0}
 
     def _can_use_vectors(self, query: Query, folders: tuple[str, ...], notices: list[str]) -> bool:
         """Say whether the vector leg takes part, and why not."""

@@ -156,7 +156,10 @@ class VectorIndex:
 
     def _rebuild(self) -> None:
         """Start Chroma anew from the stored vectors."""
+        from chromadb.api.shared_system_client import SharedSystemClient
+
         self.close()
+        SharedSystemClient.clear_system_cache()  # It would hand out the one that failed to start.
         shutil.rmtree(self._directory, ignore_errors=True)
 
         def build() -> None:

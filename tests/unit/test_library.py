@@ -201,6 +201,17 @@ def test_searches_answer_while_a_folder_is_embedded(
     assert _paths(seen[0])[0] == "tea.txt"
 
 
+def test_a_leg_weighs_what_it_covers(library: Library, notes: Path, embedder: WordEmbedder) -> None:
+    library.index(notes)
+    (notes / "more.md").write_text("More about tea.")
+    library.index(notes, embed=False)
+    result = library.search(Query("tea"))
+    weights = {c.leg: c.weight for p in result.passages for c in p.contributions}
+    assert weights == {"bm25": 1.0, "vector": 0.75}
+    assert result.stale
+    assert any("1 of 4 chunks" in n for n in result.notices)
+
+
 def test_progress_counts_up_to_its_total(library: Library, notes: Path) -> None:
     seen: list[Progress] = []
     library.index(notes, report=seen.append)
