@@ -81,7 +81,9 @@ class Vocabulary:
             if not attr & (_CONTROL | _USER_DEFINED | _UNKNOWN):
                 continue
             text = texts(self._vocab, token).decode("utf-8", errors="replace")
-            control = bool(attr & _CONTROL)
+            # Files mark control tokens as unknown ones too; the unknown token itself is harmless
+            unknown = attr & _UNKNOWN and text.strip("<[]>").lower() != "unk"
+            control = bool(attr & _CONTROL or unknown)
             # A vocabulary's runs of whitespace must merge over borders, so they stay text here
             if text and (control or not text.isspace()):
                 strips = bool(attr & _LSTRIP), bool(attr & _RSTRIP)
