@@ -27,8 +27,9 @@ from retrieval.notes import (
     scan_folder,
     stat_note,
 )
-from retrieval.store import StoredFile, Unembedded
+from retrieval.store import StoredFile
 from retrieval.types import Cancelled, Fingerprint, IndexReport, Progress, Report
+from retrieval.vector_table import Unembedded
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ class Indexer:
             if not self._indexes.vectors_ready:
                 return
             name = self._indexes.embedder.name
-            texts = self._store.unembedded(name, str(folder), paths)[:most]
+            texts = self._store.vectors.unembedded(name, str(folder), paths)[:most]
             for start in range(0, len(texts), EMBED_BATCH):
                 self._indexes.embed(texts[start : start + EMBED_BATCH])
 
@@ -173,7 +174,7 @@ class Indexer:
     def _embed(self, folder: str, reporter: _Reporter, background: bool) -> None:
         """Embed every text of the folder that has no vector, longest first."""
         name = self._indexes.embedder.name
-        texts = self._store.unembedded(name, folder)
+        texts = self._store.vectors.unembedded(name, folder)
         if not texts:
             return
         # Texts of like length share a batch, so that little of it is padding; the longest come

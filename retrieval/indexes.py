@@ -17,9 +17,10 @@ from retrieval.chunking import chunk_note, indexed_text
 from retrieval.errors import IndexLockedError
 from retrieval.lexical import LexicalIndex
 from retrieval.locking import WriteLock
-from retrieval.store import Store, Unembedded
+from retrieval.store import Store
 from retrieval.tokenizing import tokenize
 from retrieval.types import Embedder, Fingerprint, Note
+from retrieval.vector_table import Unembedded
 from retrieval.vectors import VectorIndex
 
 
@@ -122,14 +123,14 @@ class Indexes:
         keys = [t.text_hash for t in texts]
         leg = self.vectors()
         with self._lock:
-            self.store.put_vectors(self.embedder.name, keys, vectors)
-            leg.add(self.store.ids_of_texts(keys))
+            self.store.vectors.put(self.embedder.name, keys, vectors)
+            leg.add(self.store.vectors.ids_of_texts(keys))
             self._generation = self.store.generation()
 
     def prune(self) -> None:
         """Forget the vectors that no chunk needs any more."""
         with self._lock:
-            self.store.prune_vectors()
+            self.store.vectors.prune()
             self._generation = self.store.generation()
 
     def _removed(self, chunk_ids: Sequence[str]) -> None:

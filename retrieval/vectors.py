@@ -84,7 +84,7 @@ class VectorIndex:
             return
         with self._lock:
             collection = self._opened()
-            slices = self._store.vectors(self._embedder.name, chunk_ids)
+            slices = self._store.vectors.vectors(self._embedder.name, chunk_ids)
             for ids, folders, vectors in slices:
                 _guarded(
                     self._directory,
@@ -149,7 +149,7 @@ class VectorIndex:
 
     def _synchronise(self) -> None:
         """Add what Chroma lacks and delete what the store no longer has."""
-        wanted = self._store.embedded_ids(self._embedder.name)
+        wanted = self._store.vectors.ids(self._embedder.name)
         held = set(self._opened().get(include=[])["ids"])
         self.remove(sorted(held - wanted))
         self.add(sorted(wanted - held))

@@ -1,17 +1,22 @@
-"""The tables of an index, and opening the database that holds them."""
+"""The tables of an index, and the database that holds them."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from retrieval.errors import IndexDamagedError, IndexLockedError, RetrievalError
+
+T = TypeVar("T")
 
 VERSION = 1
 """Layout of the tables, kept in the database's ``user_version``."""
 
+_MAX_PARAMETERS = 500
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS folders (number INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
@@ -57,11 +62,54 @@ INSERT OR IGNORE INTO meta VALUES ('generation', 0);
 """
 
 
-def open_database(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    """Open an index's database, made when missing: one connection to write, one to read.
+class Database:
+    """One index's database: a connection to write, one to read, shared by threads."""
 
-    Raises ``IndexDamagedError`` when it cannot be used.
-    """
+    def __init__(self, path: Path) -> None:
+        """Open it, made when missing. Raises ``IndexDamagedError`` when it cannot be used."""
+        self._directory = path.parent
+        self._writer, self._reader = _open(path)
+        self._write_lock = threading.RLock()
+        self._read_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close it; it cannot be used afterwards."""
+        with self._write_lock, self._read_lock:
+            self._reader.close()
+            self._writer.close()
+
+    def read(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Give the rows of a query over what is committed."""
+        with translated(self._directory), self._read_lock:
+            return self._reader.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Run one transaction, kept whole or undone; it raises the generation."""
+        with translated(self._directory), self._write_lock:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+
+def slices(values: Sequence[T]) -> Iterator[list[T]]:
+    """Cut a sequence to what one statement takes."""
+    for start in range(0, len(values), _MAX_PARAMETERS):
+        yield list(values[start : start + _MAX_PARAMETERS])
+
+
+def marks(values: Sequence[object]) -> str:
+    """Give the placeholders for an ``IN`` clause, parentheses included."""
+    return f"({','.join('?' * len(values))})"
+
+
+def _open(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     with translated(path.parent):
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
