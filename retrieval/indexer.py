@@ -6,15 +6,14 @@ loads neither torch nor Chroma. Stopping at any point keeps what was done.
 
 from __future__ import annotations
 
-import os
-import sys
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
+from retrieval.bulk import batches, embed_in_batches
 from retrieval.errors import IndexCancelled
 from retrieval.indexes import Indexes
 from retrieval.notes import (
@@ -31,15 +30,9 @@ from retrieval.store import StoredFile
 from retrieval.types import Cancelled, Fingerprint, IndexReport, Progress, Report
 from retrieval.vector_table import Unembedded
 
-T = TypeVar("T")
-
-EMBED_BATCH = 16
-"""Texts embedded at once: a stop is heard between batches, in well under a second."""
-
 _LOCK_WAIT_SECONDS = 2.0
 _REPORT_SECONDS = 0.05
 _UNSETTLED_NS = 20_000_000  # A file written this lately may change again within the same mtime.
-_LOWEST_PRIORITY = 19
 
 
 class Indexer:
@@ -92,8 +85,9 @@ class Indexer:
                 return
             name = self._indexes.embedder.name
             texts = self._store.vectors.unembedded(name, str(folder), paths)[:most]
-            for start in range(0, len(texts), EMBED_BATCH):
-                self._indexes.embed(texts[start : start + EMBED_BATCH])
+            for batch in batches(texts):
+                vectors = self._indexes.embedder.embed_passages([t.text for t in batch])
+                self._indexes.put_vectors(batch, vectors)
 
     def pending(self, folder: Path) -> int:
         """Count the files on disk that differ from the index: new, changed or gone."""
@@ -172,31 +166,29 @@ class Indexer:
         return "skipped"
 
     def _embed(self, folder: str, reporter: _Reporter, background: bool) -> None:
-        """Embed every text of the folder that has no vector, longest first."""
+        """Embed every text of the folder that has no vector."""
         name = self._indexes.embedder.name
         texts = self._store.vectors.unembedded(name, folder)
         if not texts:
             return
-        # Texts of like length share a batch, so that little of it is padding; the longest come
-        # first, so that the pace only gets better.
-        texts.sort(key=lambda t: (-len(t.text), t.text_hash))
         reporter.step("embedding", 0, len(texts))
         self._indexes.embedder.load()
         self._indexes.vectors()
-
-        def work() -> None:
-            self._embed_batches(texts, reporter)
-
-        if background:
-            _at_lowest_priority(work)
-        else:
-            work()
+        self._embed_texts(texts, reporter, background)
         reporter.finish("embedding", len(texts))
 
-    def _embed_batches(self, texts: Sequence[Unembedded], reporter: _Reporter) -> None:
-        for start in range(0, len(texts), EMBED_BATCH):
-            reporter.step("embedding", start, len(texts))
-            self._indexes.embed(texts[start : start + EMBED_BATCH])
+    def _embed_texts(
+        self, texts: Sequence[Unembedded], reporter: _Reporter, background: bool
+    ) -> None:
+        done = 0
+        embedded = embed_in_batches(
+            self._indexes.embedder, texts, reporter.check, background=background
+        )
+        with contextlib.closing(embedded):
+            for batch, vectors in embedded:
+                self._indexes.put_vectors(batch, vectors)
+                done += len(batch)
+                reporter.step("embedding", done, len(texts))
 
 
 class _Reporter:
@@ -272,26 +264,3 @@ def _settled(fingerprint: Fingerprint) -> Fingerprint:
     if time.time_ns() - fingerprint.mtime_ns > _UNSETTLED_NS:
         return fingerprint
     return replace(fingerprint, mtime_ns=-1)
-
-
-def _at_lowest_priority(work: Callable[[], None]) -> None:
-    """Run work in a thread that yields to everything else, where the system can do that.
-
-    On Linux priority belongs to threads, and the workers that the thread starts inherit it; the
-    other threads of the process stay quick.
-    """
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        if sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
-        try:
-            work()
-        except BaseException as error:  # Raised again in the caller's thread.
-            failure.append(error)
-
-    thread = threading.Thread(target=run, name="embedding")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from retrieval import chunking, tokenizing
 from retrieval.chunking import chunk_note, indexed_text
@@ -22,6 +23,10 @@ from retrieval.tokenizing import tokenize
 from retrieval.types import Embedder, Fingerprint, Note
 from retrieval.vector_table import Unembedded
 from retrieval.vectors import VectorIndex
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Indexes:
@@ -117,10 +122,9 @@ class Indexes:
             self.store.touch(folder, path, fingerprint)
             self._generation = self.store.generation()
 
-    def embed(self, texts: Sequence[Unembedded]) -> None:
-        """Embed texts in one batch; the vector leg finds their chunks from here on."""
-        vectors = self.embedder.embed_passages([t.text for t in texts])
-        keys = [t.text_hash for t in texts]
+    def put_vectors(self, texts: Sequence[Unembedded], vectors: NDArray[np.float32]) -> None:
+        """Keep the vectors of texts; the vector leg finds their chunks from here on."""
+        keys = [text.text_hash for text in texts]
         leg = self.vectors()
         with self._lock:
             self.store.vectors.put(self.embedder.name, keys, vectors)

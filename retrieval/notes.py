@@ -25,6 +25,9 @@ MAX_BYTES = 20 * 1000 * 1000
 """Largest note that is read."""
 
 
+_OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
 @dataclass(frozen=True, slots=True)
 class FileStat:
     """What a directory says of a file."""
@@ -129,7 +132,7 @@ def read_bytes(folder: Path, path: str) -> tuple[bytes, Fingerprint]:
     """
     try:
         # O_NONBLOCK: a pipe with a note's name must not hang the run.
-        descriptor = os.open(Path(folder, path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(Path(folder, path), os.O_RDONLY | _OPEN_FLAGS)
         with os.fdopen(descriptor, "rb") as file:
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode):

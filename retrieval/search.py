@@ -35,6 +35,7 @@ class Searcher:
         self._indexes = indexes
         self._indexer = indexer
         self._scans: dict[str, tuple[float, int]] = {}
+        self._counted: dict[str, tuple[int, tuple[int, int]]] = {}
 
     def search(self, query: Query) -> SearchResult:
         """Find passages; see ``Library.search``."""
@@ -226,9 +227,14 @@ class Searcher:
 
     def _counts(self, folder: str) -> tuple[int, int]:
         """Count a folder's chunks, and those with a vector."""
-        name = self._indexes.embedder.name
-        _, chunks, embedded = self._indexes.store.counts(folder, name)
-        return chunks, embedded
+        store = self._indexes.store
+        generation = store.generation()
+        counted, counts = self._counted.get(folder, (-1, (0, 0)))
+        if counted != generation:
+            _, chunks, embedded = store.counts(folder, self._indexes.embedder.name)
+            counts = (chunks, embedded)
+            self._counted[folder] = (generation, counts)
+        return counts
 
 
 def _stands_in(chunk: Chunk, lines: Sequence[str]) -> bool:
