@@ -55,7 +55,7 @@ test: check
 	$(BIN)/python -m pytest
 
 bench: $(TESTS)
-	$(BIN)/python -m pytest tests/benchmarks -o norecursedirs= -s
+	$(BIN)/python -m pytest tests/benchmarks -o norecursedirs='.*' -s
 
 screenshots: $(TESTS)
 	$(BIN)/python -m docs.make_screenshots
