@@ -89,7 +89,36 @@ def build_prompt(
     messages_before = [system, *_as_messages(kept)]
     before = counter.count_prompt([*messages_before, ChatMessage("user", question)])
 
-    room = usable - before - SAFETY_TOKENS
+    chosen, left_out = _choose(passages, sizes, usable - before - SAFETY_TOKENS)
+    messages, total = _assemble(messages_before, question, passages, chosen, counter)
+    while total > usable and chosen:
+        # Counted piece by piece they fitted; together the tokenizer joins them differently.
+        dropped = chosen.pop()
+        left_out.append(_entry(0, passages[dropped], sizes[dropped], "the prompt is full"))
+        messages, total = _assemble(messages_before, question, passages, chosen, counter)
+
+    system_tokens = counter.count_prompt([system, ChatMessage("user", "")])
+    ledger = Ledger(
+        context=context,
+        system=system_tokens,
+        history=before - bare,
+        notes=total - before,
+        question=bare - system_tokens,
+        reserve=reserve,
+        free=context - reserve - total,
+        included=tuple(
+            _entry(n, passages[index], sizes[index]) for n, index in enumerate(chosen, start=1)
+        ),
+        left_out=tuple(left_out),
+        dropped_turns=len(history) - len(kept),
+    )
+    return Prompt(messages, tuple(passages[index] for index in chosen), ledger)
+
+
+def _choose(
+    passages: Sequence[Passage], sizes: Sequence[int], room: int
+) -> tuple[list[int], list[LedgerNote]]:
+    """Take passages best first while there is room; say of each other one why it is left out."""
     chosen: list[int] = []
     left_out: list[LedgerNote] = []
     for index, size in enumerate(sizes):
@@ -99,34 +128,20 @@ def build_prompt(
         else:
             reason = f"needs {size:,} tokens, {max(room, 0):,} are free"
             left_out.append(_entry(0, passages[index], size, reason))
+    return chosen, left_out
 
-    while True:
-        included = [passages[index] for index in chosen]
-        body = user_message(question, [note_block(n, p) for n, p in enumerate(included, start=1)])
-        messages = (*messages_before, ChatMessage("user", body))
-        total = counter.count_prompt(messages)
-        if total <= usable or not chosen:
-            break
-        dropped = chosen.pop()
-        left_out.append(_entry(0, passages[dropped], sizes[dropped], "the prompt is full"))
 
-    system_tokens = counter.count_prompt([system, ChatMessage("user", "")])
-    alone = counter.count_prompt([system, ChatMessage("user", question)])
-    ledger = Ledger(
-        context=context,
-        system=system_tokens,
-        history=before - alone,
-        notes=total - before,
-        question=alone - system_tokens,
-        reserve=reserve,
-        free=context - reserve - total,
-        included=tuple(
-            _entry(n, passages[index], sizes[index]) for n, index in enumerate(chosen, start=1)
-        ),
-        left_out=tuple(left_out),
-        dropped_turns=len(history) - len(kept),
-    )
-    return Prompt(tuple(messages), tuple(included), ledger)
+def _assemble(
+    before: Sequence[ChatMessage],
+    question: str,
+    passages: Sequence[Passage],
+    chosen: Sequence[int],
+    counter: TokenCounter,
+) -> tuple[tuple[ChatMessage, ...], int]:
+    """Put the prompt together and count it."""
+    blocks = [note_block(n, passages[index]) for n, index in enumerate(chosen, start=1)]
+    messages = (*before, ChatMessage("user", user_message(question, blocks)))
+    return messages, counter.count_prompt(messages)
 
 
 def _history_that_fits(

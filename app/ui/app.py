@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -13,25 +13,16 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from app.errors import ServiceDied
 from app.safe_text import one_line
-from app.tools import Proposal
 from app.types import Mode
 from app.ui import messages
-from app.ui.background import run_in_background
+from app.ui.jobs import Jobs
 from app.ui.screens.chat import MODE_NAMES, ChatScreen
 from app.ui.screens.models import Choice, ModelsDialog
 from app.ui.theme import THEMES
 from app.ui.widgets.status_bar import StatusBar
 from app.ui.widgets.welcome import ProposalCard
 from app.workspace import Workspace
-from models.types import LocalModel
-from models.types import Progress as ModelProgress
-from retrieval.errors import IndexCancelled
-from retrieval.types import Progress
-
-INDEX_RESTARTS = 2
-"""Times an index run is taken up again by itself after its process died."""
 
 
 class AlcoveApp(App[int]):
@@ -50,12 +41,7 @@ class AlcoveApp(App[int]):
         super().__init__()
         self._workspace = workspace
         self._sample = sample
-        self._stop_download = threading.Event()
-        self._downloading = False
-        self._loading = False
-        self._index_restarts = 0
-        self._busy: set[str] = set()
-        self._begun = False
+        self._jobs = Jobs(workspace, self.post_message)
         for theme in THEMES:
             self.register_theme(theme)
 
@@ -65,7 +51,7 @@ class AlcoveApp(App[int]):
         self.set_keymap(self._workspace.settings.keys)
         self.push_screen(ChatScreen(self._workspace, self._sample))
         self._watch_signals()
-        self.call_after_refresh(self._begin)
+        self.call_after_refresh(self._jobs.begin)
 
     def _use_theme(self) -> None:
         wanted = self._workspace.settings.app.theme
@@ -74,7 +60,7 @@ class AlcoveApp(App[int]):
         else:
             self.theme = "alcove"
             known = ", ".join(sorted(self.available_themes))
-            self._say(f"There is no theme {wanted!r}.", f"Known themes: {known}.", severe=True)
+            self._notify(f"There is no theme {wanted!r}.", f"Known themes: {known}.", severe=True)
 
     def _watch_signals(self) -> None:
         import asyncio
@@ -85,105 +71,10 @@ class AlcoveApp(App[int]):
             if number is not None and threading.current_thread() is threading.main_thread():
                 loop.add_signal_handler(number, self.exit, 0)
 
-    def _begin(self) -> None:
-        self._workspace.index.watch_death(partial(self._service_ended, "index"))
-        self._workspace.engine.watch_death(partial(self._service_ended, "engine"))
-        self._update_index()
-        self._run("warm", self._warm)
-        self._run("find-model", self._find_model)
-        self._begun = True
-
-    # What runs in the background: each calls the core and posts what it was told.
-
-    def _run(self, name: str, work: Callable[[], None]) -> None:
-        self._busy.add(name)
-
-        def body() -> None:
-            try:
-                work()
-            finally:
-                self._busy.discard(name)
-
-        run_in_background(name, body, partial(self._say, severe=True))
-
     @property
     def at_rest(self) -> bool:
         """Whether nothing runs in the background and no answer is being written."""
-        return self._begun and not self._busy and not self.chat.answering
-
-    def _say(self, title: str, remedy: str, severe: bool = False) -> None:
-        self.post_message(messages.Noticed(title, remedy, severe))
-
-    def _update_index(self) -> None:
-        def work() -> None:
-            try:
-                report = self._workspace.update_index(self._index_advanced)
-            except IndexCancelled as error:
-                self._say(error.title, error.remedy)
-            except ServiceDied:
-                return  # told by _service_ended
-            else:
-                self.post_message(messages.IndexUpdated(report))
-            self.post_message(messages.IndexStatusRead(self._workspace.status()))
-
-        self._run("index", work)
-
-    def _index_advanced(self, progress: Progress) -> None:
-        self.post_message(messages.IndexAdvanced(progress))
-
-    def _warm(self) -> None:
-        try:
-            self._workspace.warm()
-        except ServiceDied:
-            return  # told by _service_ended
-        self.post_message(messages.VectorLegReady())
-
-    def _find_model(self) -> None:
-        model = self._workspace.tools.default_model()
-        if model is None:
-            self.post_message(messages.NoModelFound())
-        else:
-            self._load(model)
-
-    def _load(self, model: LocalModel) -> None:
-        self._loading = True
-        try:
-            loaded = self._workspace.load_model(model, partial(self._model_advanced, model.name))
-        except Exception as error:
-            title = getattr(error, "title", f"{model.name} cannot be loaded: {error!r}.")
-            self.post_message(messages.ModelFailed(title, getattr(error, "remedy", "")))
-        else:
-            self.post_message(messages.ModelLoaded(loaded))
-        finally:
-            self._loading = False
-
-    def _model_advanced(self, name: str, progress: ModelProgress) -> None:
-        self.post_message(messages.ModelAdvanced(name, progress))
-
-    def _download(self, proposal: Proposal) -> None:
-        self._stop_download.clear()
-        self._downloading = True
-        report = partial(self._model_advanced, proposal.title)
-        try:
-            downloader = self._workspace.tools.downloader()
-            file = downloader.resolve(proposal.name)
-            path = downloader.download(file, report, self._stop_download.is_set)
-            model = self._workspace.tools.find_model(str(path))
-        except Exception as error:
-            title = getattr(error, "title", f"{proposal.title} cannot be downloaded: {error!r}.")
-            self.post_message(messages.ModelFailed(title, getattr(error, "remedy", "")))
-        else:
-            self.post_message(messages.ModelDownloaded(proposal.title, path))
-            self._load(model)
-        finally:
-            self._downloading = False
-
-    def _service_ended(self, service: str, death: ServiceDied) -> None:
-        self._say(death.title, death.remedy, severe=True)
-        if service == "index" and self._index_restarts < INDEX_RESTARTS:
-            self._index_restarts += 1
-            self._update_index()
-            self._run("warm", self._warm)
+        return self._jobs.idle and not self.chat.answering
 
     # What is told: handlers alone touch widgets.
 
@@ -219,17 +110,16 @@ class AlcoveApp(App[int]):
                 markup=False,
             )
 
-    def on_no_model_found(self) -> None:
+    def on_no_model_found(self, message: messages.NoModelFound) -> None:
         """Propose one model that fits, unless that was declined before."""
         self.chat.show_titles()
-        proposal = self._workspace.tools.proposal()
-        if proposal is not None and not self._workspace.proposal_skipped:
-            self.chat.query_one(ProposalCard).propose(proposal)
+        if message.proposal is not None:
+            self.chat.query_one(ProposalCard).propose(message.proposal)
 
     def on_model_advanced(self, message: messages.ModelAdvanced) -> None:
         """Show a load or a download under way."""
         self._status.show_model_progress(message.name, message.progress)
-        if self._downloading:
+        if self._jobs.downloading:
             self.chat.query_one(ProposalCard).show_progress(message.progress)
 
     def on_model_downloaded(self, message: messages.ModelDownloaded) -> None:
@@ -256,23 +146,21 @@ class AlcoveApp(App[int]):
         """Show a notice."""
         self._notify(message.title, message.remedy, severe=message.severe)
 
+    def on_index_run_ended(self) -> None:
+        """Let the status bar forget the progress."""
+        self._status.end_index_progress()
+
     def on_stop_wanted(self) -> None:
-        """Stop a download, a load or an index run: in that order, one at a time."""
-        if self._downloading:
-            self._stop_download.set()
-        elif self._loading:
-            self._run("cancel", self._workspace.cancel)
-        else:
-            self._workspace.index.cancel_indexing()
+        """Stop what runs in the background."""
+        self._jobs.stop()
 
     def on_proposal_card_accepted(self, message: ProposalCard.Accepted) -> None:
         """Download the proposed model, then load it."""
-        if not self._downloading:
-            self._run("download", partial(self._download, message.proposal))
+        self._jobs.download(message.proposal)
 
     def on_proposal_card_skipped(self) -> None:
         """Do not propose again."""
-        self._run("skip", self._workspace.skip_proposal)
+        self._jobs.skip_proposal()
         self.chat.focus_prompt()
 
     # What the person does.
@@ -287,14 +175,14 @@ class AlcoveApp(App[int]):
     def _chosen(self, choice: Choice | None) -> None:
         if choice is None:
             return
-        if self._downloading or self._loading or self.chat.answering:
+        if self._jobs.occupied or self.chat.answering:
             self._notify("Something is still running.", "Escape stops it.", severe=False)
         elif choice.local is not None:
-            self._run("load", partial(self._load, choice.local))
+            self._jobs.load(choice.local)
         elif choice.proposal is not None:
-            self._run("download", partial(self._download, choice.proposal))
+            self._jobs.download(choice.proposal)
         else:
-            self._run("unload", self._workspace.unload_model)
+            self._jobs.unload()
             self._status.show_model(None)
             self.chat.show_titles()
 
@@ -305,13 +193,11 @@ class AlcoveApp(App[int]):
 
     def action_reindex(self) -> None:
         """Bring the index up to date now."""
-        self._update_index()
+        self._jobs.update_index()
 
     async def action_quit(self) -> None:
         """Leave at once."""
-        self._stop_download.set()
-        # Started now, so that the children end while Textual gives the terminal back.
-        self._run("close", self._workspace.close)
+        self._jobs.close()
         self.exit(0)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from textual.message import Message
 
+from app.tools import Proposal
 from app.types import AnswerEvent
-from models.types import LoadedModel, LocalModel
+from models.types import LoadedModel
 from models.types import Progress as ModelProgress
 from retrieval.types import IndexReport, IndexStatus, Progress
 
@@ -28,6 +29,11 @@ class IndexUpdated(Message):
     """The index run ended well."""
 
     report: IndexReport
+
+
+@dataclass
+class IndexRunEnded(Message):
+    """The index run ended, well or not."""
 
 
 @dataclass
@@ -95,15 +101,9 @@ class ModelFailed(Message):
 
 @dataclass
 class NoModelFound(Message):
-    """There is no model on this machine."""
+    """There is no model on this machine; one may be worth proposing."""
 
-
-@dataclass
-class ModelsListed(Message):
-    """The models on this machine were listed."""
-
-    models: tuple[LocalModel, ...]
-    problems: tuple[str, ...]
+    proposal: Proposal | None
 
 
 @dataclass

@@ -59,11 +59,6 @@ class StatusBar(Horizontal):
         self._loading = f"{one_line(progress.label)} {one_line(name)} {cells} {share}".rstrip()
         self._draw()
 
-    def end_model_progress(self) -> None:
-        """Show that nothing is being loaded or downloaded any more."""
-        self._loading = ""
-        self._draw()
-
     def show_answer(self, answer: Answer) -> None:
         """Show what the answer took of the context, and its speed."""
         ledger = answer.ledger
@@ -105,10 +100,10 @@ class StatusBar(Horizontal):
             self._index += f", {len(status.skipped):,} skipped"
         self._draw()
 
-    def show_index_trouble(self, text: str) -> None:
-        """Show that the index run ended early."""
+    def end_index_progress(self) -> None:
+        """Stop showing progress: the run ended, and its outcome is told elsewhere."""
         self._phase = ""
-        self._index = text
+        self._index = "index at rest"
         self._draw()
 
     def _draw(self) -> None:
