@@ -25,6 +25,7 @@ MARKDOWN_SUFFIXES = frozenset({".md", ".markdown"})
 
 _CONTEXT_CHARACTERS = 120  # At most half of what a usual embedder reads, in any script.
 _CHARACTERS_PER_TOKEN = 10  # A lower bound: a tokenizer may count an endless word as one token.
+_SCRAP_SHARE = 4  # A chunk under a quarter of what fits is a scrap.
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])")
 _WORD = re.compile(r"\S+\s*")
 
@@ -269,7 +270,35 @@ def _pack(
         current.append(piece)
         used += piece.tokens
     flush()
-    return chunks
+    return _without_scraps(chunks, room)
+
+
+def _without_scraps(
+    chunks: Sequence[Sequence[_Piece]], room: Callable[[tuple[str, ...]], int]
+) -> list[Sequence[_Piece]]:
+    """Give a chunk that is a mere scrap of a section some of what stands before it.
+
+    Alone, the last line of a section says too little to be found for the right reason.
+    """
+    balanced: list[Sequence[_Piece]] = []
+    for chunk in chunks:
+        before = list(balanced[-1]) if balanced else []
+        current = list(chunk)
+        limit = room(current[0].path)
+        used, left = (sum(p.tokens for p in pieces) for pieces in (current, before))
+        is_scrap = used < limit // _SCRAP_SHARE and not current[0].level and not current[0].text
+        while is_scrap and len(before) > 1:
+            moved = before[-1]
+            limit = min(limit, room(moved.path))
+            if moved.text or used + moved.tokens > limit or left - moved.tokens < used:
+                break
+            current.insert(0, before.pop())
+            used, left = used + moved.tokens, left - moved.tokens
+            is_scrap = used < limit // _SCRAP_SHARE
+        if balanced and len(before) < len(balanced[-1]):
+            balanced[-1] = tuple(before)
+        balanced.append(tuple(current))
+    return balanced
 
 
 def _trailing_headings(current: Sequence[_Piece], piece: _Piece, limit: int) -> list[_Piece]:

@@ -60,6 +60,11 @@ def test_sections_that_do_not_fit_together_are_cut_at_their_headings() -> None:
     assert indexed_text(second).startswith("Title\n## B")
 
 
+def test_a_last_line_takes_company_along() -> None:
+    text = f"# Title\n\n{_words(20)}\n\n{_words(12, 'more')}\n\nSee there.\n"
+    assert [(c.first_line, c.last_line) for c in _chunks(text)] == [(1, 3), (5, 7)]
+
+
 def test_a_heading_goes_with_what_follows_it() -> None:
     text = f"{_words(34)}\n\n## A\n\n{_words(30)}\n"
     assert [c.text.split("\n")[0] for c in _chunks(text)] == [_words(34), "## A"]
