@@ -11,11 +11,11 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import PurePosixPath
 
 from retrieval.blocks import Block, markdown_blocks, text_blocks
+from retrieval.packing import Piece, pack
 from retrieval.types import Chunk, Note
 
 VERSION = 1
@@ -25,27 +25,11 @@ MARKDOWN_SUFFIXES = frozenset({".md", ".markdown"})
 
 _CONTEXT_CHARACTERS = 120  # At most half of what a usual embedder reads, in any script.
 _CHARACTERS_PER_TOKEN = 10  # A lower bound: a tokenizer may count an endless word as one token.
-_SCRAP_SHARE = 4  # A chunk under a quarter of what fits is a scrap.
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])")
 _WORD = re.compile(r"\S+\s*")
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 """Counts the tokens of each text as the embedder will."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A block or a part of one that fits a chunk."""
-
-    first: int
-    last: int
-    tokens: int
-    path: tuple[str, ...]
-    level: int = 0
-    section: int = 0
-    """Tokens of the section that a heading opens."""
-    text: str | None = None
-    """Part of an overlong line; such a piece is a chunk by itself."""
 
 
 def chunk_note(note: Note, count_tokens: CountTokens, max_tokens: int) -> list[Chunk]:
@@ -58,7 +42,7 @@ def chunk_note(note: Note, count_tokens: CountTokens, max_tokens: int) -> list[C
     cutter = _Cutter(note, lines, count_tokens, max_tokens)
     chunks: list[Chunk] = []
     seen: Counter[str] = Counter()
-    for pieces in _pack(cutter.pieces(blocks), cutter.room):
+    for pieces in pack(cutter.pieces(blocks), cutter.room):
         first, last = _without_blank_ends(lines, pieces[0].first, pieces[-1].last)
         text = pieces[0].text
         if text is None:
@@ -115,9 +99,9 @@ class _Cutter:
             self._rooms[path] = max(self._max_tokens - used, self._max_tokens // 4, 1)
         return self._rooms[path]
 
-    def pieces(self, blocks: Sequence[Block]) -> list[_Piece]:
+    def pieces(self, blocks: Sequence[Block]) -> list[Piece]:
         """Give blocks as pieces that fit, each with its heading path."""
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         path: list[tuple[int, str]] = []
         for number, block in enumerate(blocks):
             if block.level:
@@ -128,7 +112,7 @@ class _Cutter:
             tokens = self._span(block.first, block.last)
             if tokens <= self.room(headings):
                 pieces.append(
-                    _Piece(block.first, block.last, tokens, headings, block.level, section)
+                    Piece(block.first, block.last, tokens, headings, block.level, section)
                 )
             else:
                 pieces.extend(self._split(block, headings))
@@ -153,15 +137,15 @@ class _Cutter:
             last = block.last
         return self._span(blocks[number].first, last)
 
-    def _split(self, block: Block, path: tuple[str, ...]) -> list[_Piece]:
+    def _split(self, block: Block, path: tuple[str, ...]) -> list[Piece]:
         """Cut a block at line ends, where the text gives the best reason to."""
         room = self.room(path)
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         first = block.first
         while first <= block.last:
             if self._tokens[first] > room:
                 pieces.extend(
-                    _Piece(first, first, tokens, path, text=text)
+                    Piece(first, first, tokens, path, text=text)
                     for text, tokens in self._split_line(self._lines[first], room)
                 )
                 first += 1
@@ -171,7 +155,7 @@ class _Cutter:
                 last += 1
             if last < block.last:
                 last = self._best_end(first, last)
-            pieces.append(_Piece(first, last, self._span(first, last), path))
+            pieces.append(Piece(first, last, self._span(first, last), path))
             first = last + 1
         return [
             p
@@ -233,86 +217,6 @@ def _at(pattern: re.Pattern[str], text: str) -> list[str]:
     """Cut a text after each match; the parts joined are the text."""
     ends = [*(m.end() for m in pattern.finditer(text)), len(text)]
     return [text[a:b] for a, b in zip([0, *ends], ends, strict=False) if a < b]
-
-
-def _pack(
-    pieces: Sequence[_Piece], room: Callable[[tuple[str, ...]], int]
-) -> list[Sequence[_Piece]]:
-    """Group neighbouring pieces into chunks, breaking before sections that do not fit whole."""
-    chunks: list[Sequence[_Piece]] = []
-    current: list[_Piece] = []
-    used = 0
-
-    def flush() -> None:
-        if current:
-            chunks.append(tuple(current))
-            current.clear()
-
-    for piece in pieces:
-        if piece.text is not None:
-            flush()
-            chunks.append((piece,))
-            used = 0
-            continue
-        limit = min(room(piece.path), room(current[0].path)) if current else room(piece.path)
-        needed = piece.section if piece.level and piece.section <= limit else piece.tokens
-        only_headings = all(p.level for p in current)
-        if current and (
-            used + piece.tokens > limit
-            or (piece.level and used + needed > limit and not only_headings)
-            or (piece.level and needed < piece.section and not only_headings)
-        ):
-            carried = _trailing_headings(current, piece, limit)
-            del current[len(current) - len(carried) :]
-            flush()
-            current.extend(carried)
-            used = sum(p.tokens for p in current)
-        current.append(piece)
-        used += piece.tokens
-    flush()
-    return _without_scraps(chunks, room)
-
-
-def _without_scraps(
-    chunks: Sequence[Sequence[_Piece]], room: Callable[[tuple[str, ...]], int]
-) -> list[Sequence[_Piece]]:
-    """Give a chunk that is a mere scrap of a section some of what stands before it.
-
-    Alone, the last line of a section says too little to be found for the right reason.
-    """
-    balanced: list[Sequence[_Piece]] = []
-    for chunk in chunks:
-        before = list(balanced[-1]) if balanced else []
-        current = list(chunk)
-        limit = room(current[0].path)
-        used, left = (sum(p.tokens for p in pieces) for pieces in (current, before))
-        is_scrap = used < limit // _SCRAP_SHARE and not current[0].level and not current[0].text
-        while is_scrap and len(before) > 1:
-            moved = before[-1]
-            limit = min(limit, room(moved.path))
-            if moved.text or used + moved.tokens > limit or left - moved.tokens < used:
-                break
-            current.insert(0, before.pop())
-            used, left = used + moved.tokens, left - moved.tokens
-            is_scrap = used < limit // _SCRAP_SHARE
-        if balanced and len(before) < len(balanced[-1]):
-            balanced[-1] = tuple(before)
-        balanced.append(tuple(current))
-    return balanced
-
-
-def _trailing_headings(current: Sequence[_Piece], piece: _Piece, limit: int) -> list[_Piece]:
-    """Give the headings at the end of a full chunk that belong with the piece to come."""
-    carried: list[_Piece] = []
-    total = piece.tokens
-    for candidate in reversed(current):
-        if not candidate.level or total + candidate.tokens > limit:
-            break
-        if piece.level and candidate.level >= piece.level:
-            break
-        total += candidate.tokens
-        carried.insert(0, candidate)
-    return carried
 
 
 def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

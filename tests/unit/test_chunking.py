@@ -61,7 +61,7 @@ def test_sections_that_do_not_fit_together_are_cut_at_their_headings() -> None:
 
 
 def test_a_last_line_takes_company_along() -> None:
-    text = f"# Title\n\n{_words(20)}\n\n{_words(12, 'more')}\n\nSee there.\n"
+    text = f"# Title\n\n{_words(20)}\n\n{_words(16, 'more')}\n\nSee there.\n"
     assert [(c.first_line, c.last_line) for c in _chunks(text)] == [(1, 3), (5, 7)]
 
 
