@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from app.errors import AppError
 from app.settings import Paths, Settings, find_paths, load_settings, private_folder
@@ -189,7 +189,7 @@ def _run(arguments: list[str]) -> int:
         }
         return commands[parsed.command](parsed, composition)
     parsed = build_app_parser().parse_args(arguments)
-    return _open_app(composition, parsed.folder)
+    _open_app(composition, parsed.folder)
 
 
 def build_workspace(folder: Path, composition: Composition | None = None) -> Workspace:
@@ -206,10 +206,14 @@ def build_workspace(folder: Path, composition: Composition | None = None) -> Wor
     )
 
 
-def _open_app(composition: Composition, folder: Path | None) -> int:
+def _open_app(composition: Composition, folder: Path | None) -> NoReturn:
     from app.ui.app import run
 
-    return run(build_workspace(_folder_to_open(composition, folder), composition), SAMPLE_NOTES)
+    code = run(build_workspace(_folder_to_open(composition, folder), composition), SAMPLE_NOTES)
+    # The terminal is given back and the children are ended. What is left, taking the widgets
+    # apart one by one, costs half a second and nobody anything.
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def _folder_to_open(composition: Composition, folder: Path | None) -> Path:
