@@ -189,7 +189,7 @@ def _run(arguments: list[str]) -> int:
         }
         return commands[parsed.command](parsed, composition)
     parsed = build_app_parser().parse_args(arguments)
-    _open_app(composition, parsed.folder)
+    return _open_app(composition, parsed.folder)
 
 
 def build_workspace(folder: Path, composition: Composition | None = None) -> Workspace:
