@@ -52,9 +52,7 @@ def test_welcome(
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])
-def test_answered_with_quotes(
-    still: Bench, snap_compare: Compare, size: tuple[int, int]
-) -> None:
+def test_answered_with_quotes(still: Bench, snap_compare: Compare, size: tuple[int, int]) -> None:
     assert snap_compare(still.app(), terminal_size=size, run_before=asked)
 
 
