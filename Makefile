@@ -19,7 +19,7 @@ TESTS := $(VENV)/.installed-tests
 .DEFAULT_GOAL := run
 
 run: $(APP)
-	@$(BIN)/alcove $(if $(NOTES),"$(NOTES)")
+	@$(BIN)/alcove "$(or $(NOTES),app/sample_notes)"
 
 install: $(APP)
 
