@@ -209,6 +209,11 @@ def build_workspace(folder: Path, composition: Composition | None = None) -> Wor
 def _open_app(composition: Composition, folder: Path | None) -> NoReturn:
     from app.ui.app import run
 
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise AppError(
+            "The app needs a terminal, and this is none.",
+            "For scripts and pipes there are alcove ask, alcove search and alcove index.",
+        )
     code = run(build_workspace(_folder_to_open(composition, folder), composition), SAMPLE_NOTES)
     # The terminal is given back and the children are ended. What is left, taking the widgets
     # apart one by one, costs half a second and nobody anything.

@@ -140,6 +140,7 @@ def test_a_model_is_downloaded_listed_and_asked_by_name(home: Home, fake_hub: Fa
         (("ask", "x", "--temperature", "-1"), 2),
         (("index", "/no/such/folder"), 1),
         (("no-such-folder",), 1),
+        (("notes",), 1),  # the app, but standard input and output are no terminal
         (("ask", "x", "--model", "/no/such.gguf"), 1),
         (("search", "x"), 4),
         (("status",), 4),
