@@ -132,7 +132,9 @@ def _print_passage(number: int, passage: Passage) -> None:
     say(f"{number:>2}  {place}   {ranks}   {passage.score:.3f}")
     if chunk.headings:
         say(f"    {one_line(' › '.join(chunk.headings))}")
-    lines = [line for line in printable(chunk.text).splitlines() if line.strip()]
+    # Headings stand above already.
+    text = printable(chunk.text).splitlines()
+    lines = [line for line in text if line.strip() and not line.startswith("#")]
     for line in lines[:SNIPPET_LINES]:
         say(f"    {line[:100]}")
     if len(lines) > SNIPPET_LINES:
