@@ -148,7 +148,8 @@ class Indexer:
             data, fingerprint = read_bytes(root, path)
         except UnusableNoteError as error:
             now = stat_note(root, path) or FileStat(0, 0)
-            fingerprint = Fingerprint(now.size, now.mtime_ns, "")
+            # Without its time the file is tried again by every run, until it can be read.
+            fingerprint = Fingerprint(now.size, now.mtime_ns if error.lasting else -1, "")
             return self._skip(folder, path, fingerprint, str(error))
         settled = _settled(fingerprint)
         if before is not None and before.fingerprint.sha256 == fingerprint.sha256:

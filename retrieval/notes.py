@@ -51,6 +51,11 @@ class Scan:
 class UnusableNoteError(Exception):
     """A file that cannot be a note; the reason is the message. Never leaves the package."""
 
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
+        """Whether the reason holds for as long as the file is as it is."""
+
 
 def resolve_folder(folder: str | Path) -> Path:
     """Give the absolute path that names a folder in the index; it need not exist."""
@@ -141,7 +146,8 @@ def read_bytes(folder: Path, path: str) -> tuple[bytes, Fingerprint]:
                 raise UnusableNoteError(_too_large(info.st_size))
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UnusableNoteError(f"it cannot be read: {_plain(error)}") from error
+        reason = f"it cannot be read: {_plain(error)}"
+        raise UnusableNoteError(reason, lasting=False) from error
     if len(data) > MAX_BYTES:
         raise UnusableNoteError(_too_large(len(data)))
     digest = hashlib.sha256(data).hexdigest()

@@ -1,5 +1,6 @@
 """Indexing and searching through the facade, with an embedder that takes no time."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -317,6 +318,28 @@ def test_unusable_files_are_listed_once_with_reasons(library: Library, notes: Pa
     (notes / "latin.md").write_text("café")
     mended = library.index(notes)
     assert (mended.added, len(mended.skipped)) == (1, 2)
+
+
+def test_a_file_that_could_not_be_read_once_is_tried_again(
+    library: Library, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_file = os.open
+
+    def fail(path: str | Path, flags: int, mode: int = 0o777) -> int:
+        if Path(path).name == "tea.txt":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_file(path, flags, mode)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "open", fail)
+        report = library.index(notes)
+        assert [(s.path, s.reason) for s in report.skipped] == [
+            ("tea.txt", "it cannot be read: permission denied")
+        ]
+        assert library.status(notes).pending == 0
+    assert library.status(notes).pending == 1
+    mended = library.index(notes)
+    assert (mended.added, mended.skipped) == (1, ())
 
 
 def test_an_empty_note_is_no_error(library: Library, notes: Path) -> None:
