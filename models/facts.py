@@ -20,7 +20,9 @@ def split_parts(filename: str) -> tuple[str, ...]:
     found = _SPLIT.search(filename)
     if not found:
         return (filename,)
-    stem, total = filename[: found.start()], int(found[2])
+    stem, index, total = filename[: found.start()], int(found[1]), int(found[2])
+    if not 1 <= index <= total:
+        return (filename,)
     return tuple(f"{stem}-{part:05d}-of-{total:05d}.gguf" for part in range(1, total + 1))
 
 
@@ -50,8 +52,8 @@ def model_facts(header: GgufHeader, tensors: tuple[TensorInfo, ...] = ()) -> Mod
             f"{header.source} is a GGUF file but not a language model.",
             "Adapters, vocabularies and image projectors cannot be run alone.",
         )
-    embedding = header.number(f"{arch}.embedding_length")
-    heads = header.number(f"{arch}.attention.head_count")
+    embedding = _size(header, f"{arch}.embedding_length")
+    heads = _size(header, f"{arch}.attention.head_count")
     width = embedding // heads if heads else 0
     layer_bytes = [0] * layers
     outside: Counter[str] = Counter()
@@ -68,19 +70,30 @@ def model_facts(header: GgufHeader, tensors: tuple[TensorInfo, ...] = ()) -> Mod
         architecture=arch,
         quant=_level(header, tensors),
         layers=layers,
-        context=header.number(f"{arch}.context_length"),
+        context=_size(header, f"{arch}.context_length"),
         embedding=embedding,
         heads=heads,
-        kv_heads=header.number(f"{arch}.attention.head_count_kv", heads),
-        key_length=header.number(f"{arch}.attention.key_length", width),
-        value_length=header.number(f"{arch}.attention.value_length", width),
-        vocabulary=vocabulary or header.number(f"{arch}.vocab_size"),
+        kv_heads=_size(header, f"{arch}.attention.head_count_kv", heads),
+        key_length=_size(header, f"{arch}.attention.key_length", width),
+        value_length=_size(header, f"{arch}.attention.value_length", width),
+        vocabulary=vocabulary or _size(header, f"{arch}.vocab_size"),
         tensor_bytes=sum(tensor.bytes for tensor in tensors),
         layer_bytes=tuple(layer_bytes),
         chat_template=header.text("tokenizer.chat_template"),
         embedding_bytes=embedding_bytes,
         output_bytes=outside.total() + (0 if "output.weight" in outside else embedding_bytes),
     )
+
+
+def _size(header: GgufHeader, key: str, default: int = 0) -> int:
+    """Return a number of the metadata that cannot be below zero."""
+    number = header.number(key, default)
+    if number < 0:
+        raise HeaderError(
+            f"{header.source} is not a usable GGUF file: its {key} is {number}.",
+            "Download the file again, or choose another one.",
+        )
+    return number
 
 
 def _level(header: GgufHeader, tensors: tuple[TensorInfo, ...]) -> str:

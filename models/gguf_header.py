@@ -113,11 +113,16 @@ class GgufHeader:
         return value if isinstance(value, str) else default
 
     def number(self, key: str, default: int = 0) -> int:
-        """Return a whole number of the metadata; the largest one of a per-layer array."""
+        """Return a whole number of the metadata; the largest one of a per-layer array.
+
+        ``default`` stands for a value that is missing or no whole number.
+        """
         value = self.metadata.get(key)
         if isinstance(value, tuple):
             value = max((item for item in value if isinstance(item, int)), default=None)
-        return int(value) if isinstance(value, int | float) else default
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        return int(value) if isinstance(value, int) else default
 
 
 class _Reader:

@@ -52,11 +52,11 @@ def list_models(models_dir: Path) -> LocalModels:
     problems: list[Problem] = []
     paths = sorted(models_dir.rglob("*.gguf")) if models_dir.is_dir() else []
     for path in paths:
-        if split_parts(path.name)[0] != path.name:
+        if split_parts(path.name)[0] != path.name or path.is_dir():
             continue
         try:
             found.append(local_model(path))
-        except HeaderError as error:
+        except ModelError as error:
             problems.append(Problem(path, error.title))
         except OSError as error:
             problems.append(Problem(path, f"{path.name} cannot be read: {error.strerror}."))

@@ -8,10 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.errors import HeaderError, ModelError, ModelNotFoundError
-from models.facts import read_facts, split_parts
+from models.facts import model_facts, read_facts, split_parts
 from models.gguf_header import FileSource, parse_header, read_header
 from tests.fixtures.gguf_files import (
     ARRAY,
+    FLOAT32,
+    INT32,
     STRING,
     UINT32,
     RawGguf,
@@ -159,10 +161,43 @@ def test_no_change_of_bytes_gets_past_with_anything_but_a_header_error(data: st.
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
         header = parse_header(Bytes(bytes(content)))
+        facts = model_facts(header)
     except HeaderError:
         return
+    assert 0 < facts.layers == len(facts.layer_bytes)
+    assert min(facts.heads, facts.kv_heads, facts.key_length, facts.embedding, facts.context) >= 0
     end = max((header.data_offset + t.offset + t.bytes for t in header.tensors), default=0)
     assert end <= len(content)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 1.5])
+def test_a_number_that_is_none_counts_as_missing(value: float) -> None:
+    metadata = [item for item in llama_metadata() if "block_count" not in item[0]]
+    odd = ("general.file_type", FLOAT32, value)
+    whole = ("llama.block_count", FLOAT32, 2.0)
+    tensors = [("token_embd.weight", (8, 4), 0, 0)]
+    data = RawGguf([*metadata, whole, odd], tensors, b"\0" * 128).bytes()
+    facts = model_facts(parse_header(Bytes(data)))
+    assert (facts.layers, facts.quant) == (2, "F32")
+    broken = RawGguf([*metadata, ("llama.block_count", FLOAT32, value)]).bytes()
+    with pytest.raises(HeaderError, match="not a language model"):
+        model_facts(parse_header(Bytes(broken)))
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["embedding_length", "context_length", "vocab_size"]
+    + [f"attention.{name}" for name in ("head_count", "head_count_kv", "key_length")],
+)
+def test_a_size_below_zero_is_refused(key: str) -> None:
+    metadata = [
+        item
+        for item in llama_metadata()
+        if item[0] not in (f"llama.{key}", "tokenizer.ggml.tokens")
+    ]
+    data = RawGguf([*metadata, (f"llama.{key}", INT32, -4)]).bytes()
+    with pytest.raises(HeaderError, match=f"{key} is -4"):
+        model_facts(parse_header(Bytes(data)))
 
 
 def test_files_that_are_not_language_models_are_told_apart(tmp_path: Path) -> None:
@@ -190,6 +225,11 @@ def test_parts_of_a_split_model_count_together(tmp_path: Path) -> None:
     facts = read_facts(tmp_path / names[0])
     assert facts.tensor_bytes == 256
     assert facts.layer_bytes == (0, 128)
+
+
+@pytest.mark.parametrize("numbers", ["00001-of-00000", "00000-of-00002", "00003-of-00002"])
+def test_a_number_outside_of_its_total_is_only_a_name(numbers: str) -> None:
+    assert split_parts(f"m-{numbers}.gguf") == (f"m-{numbers}.gguf",)
 
 
 def test_a_source_on_disk_reads_where_it_is_told(tmp_path: Path) -> None:

@@ -49,6 +49,16 @@ def test_a_file_that_cannot_be_used_is_reported(folder: Path) -> None:
     assert "GGUF" in problem.reason
 
 
+def test_odd_entries_of_the_folder_leave_the_others_usable(folder: Path) -> None:
+    (folder / "folder.gguf").mkdir()
+    (folder / "gone.gguf").symlink_to(folder / "nowhere")
+    (folder / "odd-00001-of-00000.gguf").write_bytes(model_bytes(1))
+    listed = list_models(folder)
+    assert {p.path.name for p in listed.problems} == {"bad.gguf", "gone.gguf"}
+    assert "odd-00001-of-00000.gguf" in [m.name for m in listed.models]
+    assert find_model(folder, "mine").path.name == "mine.gguf"
+
+
 def test_two_files_of_one_level_keep_apart(folder: Path) -> None:
     (folder / "ann/Small-GGUF/again-Q8_0.gguf").write_bytes(model_bytes(7))
     names = [m.name for m in list_models(folder).models if m.quant == "Q8_0"]
