@@ -88,8 +88,8 @@ def find_model(models_dir: Path, name: str) -> LocalModel:
     only one model has. Raises ``ModelNotFoundError`` with the command that downloads it, and
     ``HeaderError`` for a file that is damaged.
     """
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = _as_path(name)
+    if _is_file(path):
         return local_model(path.absolute())
     if path.suffix.lower() == ".gguf" and path.is_absolute():
         raise ModelNotFoundError(f"There is no file {path}.", "Check the path.")
@@ -101,6 +101,20 @@ def find_model(models_dir: Path, name: str) -> LocalModel:
         names = ", ".join(model.name for model in matches)
         raise ModelNotFoundError(f"{name!r} may mean {names}.", "Write the whole name.")
     raise _not_found(listed, name)
+
+
+def _as_path(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~ of a user whom this machine does not know
+        return Path(name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long or with characters that no file can have
+        return False
 
 
 def _matches(models: tuple[LocalModel, ...], name: str) -> list[LocalModel]:

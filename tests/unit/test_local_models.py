@@ -118,6 +118,18 @@ def test_a_model_that_is_not_here_comes_with_the_command_that_gets_it(folder: Pa
         find_model(folder, "bad")
 
 
+@pytest.mark.parametrize("suffix", ["", ".gguf"])
+@pytest.mark.parametrize(
+    "name", ["~nosuchuser/model", "x" * 5000, "/" + "x" * 300, "a\0b", "/a\0b", "\ud800"]
+)
+def test_what_cannot_be_a_file_is_a_model_that_is_not_here(
+    folder: Path, name: str, suffix: str
+) -> None:
+    with pytest.raises(ModelNotFoundError) as error:
+        find_model(folder, name + suffix)
+    assert error.value.remedy
+
+
 @pytest.mark.parametrize(
     ("text", "parsed"),
     [
