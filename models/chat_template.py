@@ -42,6 +42,18 @@ _FIRST_SENTINEL = 0xF0000
 _MAX_MESSAGES = 0xFFFD
 _PAD = "\u205f"  # whitespace that no template writes: it is gone when the template strips contents
 _MARKED = re.compile(f"({_PAD}?)([\U000f0000-\U000ffffd])({_PAD}?)")
+_BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    jinja2.TemplateError,
+)
+"""What Jinja lets through when it compiles or renders a template that a stranger wrote."""
 _REMEDY = "Choose another model, or another repository of the same model."
 
 
@@ -104,7 +116,7 @@ class ChatTemplate:
         self._tokens = {"bos_token": bos, "eos_token": eos}
         try:
             self._template = _environment().from_string(source)
-        except jinja2.TemplateError as error:
+        except _BROKEN as error:
             raise TemplateError(
                 f"The model's chat template is not valid: {error}.", _REMEDY
             ) from error
@@ -142,12 +154,10 @@ class ChatTemplate:
         }
         try:
             return self._template.render(variables)
-        except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+        except _BROKEN as error:
             raise TemplateError(
                 f"The model's chat template refuses this conversation: {error}.", _REMEDY
             ) from error
-        except (ArithmeticError, MemoryError, RecursionError) as error:
-            raise TemplateError("The model's chat template does not work.", _REMEDY) from error
 
 
 def _bare(n: int) -> str:

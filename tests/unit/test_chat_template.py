@@ -122,6 +122,10 @@ def test_an_empty_message_stays_empty() -> None:
         "{{ 1 // 0 }}",
         "{% for a in range(10**9) %}{% endfor %}",
         "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        pytest.param("{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", id="deep expression"),
+        pytest.param("{% if 1 %}" * 2000 + "{% endif %}" * 2000, id="deep blocks"),
+        pytest.param("{% for a in [1] %}" * 30 + "{% endfor %}" * 30, id="deep loops"),
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     ],
 )
 def test_a_bad_or_hostile_template_is_an_error_in_words(source: str) -> None:

@@ -74,6 +74,16 @@ def test_loading_reports_progress_and_says_what_was_loaded(path: Path) -> None:
         loaded.close()
 
 
+def test_a_template_that_nobody_can_compile_gives_way_to_a_default(tmp_path: Path) -> None:
+    deep = "{% if 1 %}" * 2000 + "{% endif %}" * 2000
+    loaded = LlamaModel.load(LoadOptions(tiny_model(tmp_path / "x.gguf", chat_template=deep)))
+    try:
+        assert any("ChatML is used" in notice for notice in loaded.info.notices)
+        assert loaded.count_prompt(ask("Hello")) > 0
+    finally:
+        loaded.close()
+
+
 def test_a_context_beyond_the_models_own_is_cut_and_told(path: Path) -> None:
     loaded = LlamaModel.load(LoadOptions(path, context=9000, threads=1))
     assert loaded.info.context == 2048
