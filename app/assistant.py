@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from app.extractive import quoted_answer
-from app.grounding import check, normalise_citations
 from app.prompting import build_prompt
 from app.types import (
     Answer,
@@ -130,6 +128,9 @@ class Assistant:
 
 
 def _quote(asked: _Asked) -> Iterator[AnswerEvent]:
+    # Imported with the first answer: the stemmers are not needed for the first paint.
+    from app.extractive import quoted_answer
+
     text, citations = quoted_answer(asked.question, asked.result.passages)
     yield Delta(text)
     yield Finished(
@@ -148,6 +149,8 @@ def _quote(asked: _Asked) -> Iterator[AnswerEvent]:
 def _checked(
     asked: _Asked, mode: Mode, prompt: Prompt, raw: str, completed: Completed, model: str
 ) -> Answer:
+    from app.grounding import check, normalise_citations
+
     text = normalise_citations(raw.strip(), len(prompt.passages))
     timings = Timings(
         search=asked.result.seconds,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.errors import ServiceDied
-from app.services.child import Job, Method
 from app.services.host import Pending, ServiceHost, child_command, child_environment, describe_exit
 from models.errors import GenerationError
 from models.types import (
@@ -24,6 +24,9 @@ from models.types import (
     StreamEvent,
     ignore_progress,
 )
+
+if TYPE_CHECKING:
+    from app.services.child import Job, Method
 
 Loader = Callable[[LoadOptions, Report, Callable[[], bool]], ChatModel]
 """Loads a model in the process that calls it."""

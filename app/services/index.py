@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from app.errors import ServiceDied
-from app.services.child import Job, Method
 from app.services.host import Pending, ServiceHost, child_command, child_environment, describe_exit
 from retrieval.types import (
     Cancelled,
@@ -20,6 +19,9 @@ from retrieval.types import (
     SearchResult,
     ignore_progress,
 )
+
+if TYPE_CHECKING:
+    from app.services.child import Job, Method
 
 
 class NoteIndex(Protocol):

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -18,11 +18,13 @@ from app.types import Mode
 from app.ui import messages
 from app.ui.jobs import Jobs
 from app.ui.screens.chat import MODE_NAMES, ChatScreen
-from app.ui.screens.models import Choice, ModelsDialog
 from app.ui.theme import THEMES
 from app.ui.widgets.status_bar import StatusBar
 from app.ui.widgets.welcome import ProposalCard
 from app.workspace import Workspace
+
+if TYPE_CHECKING:
+    from app.ui.screens.models import Choice
 
 
 class AlcoveApp(App[int]):
@@ -167,6 +169,8 @@ class AlcoveApp(App[int]):
 
     def action_models(self) -> None:
         """Choose a model."""
+        from app.ui.screens.models import ModelsDialog
+
         model = self._workspace.model
         self.push_screen(
             ModelsDialog(self._workspace.tools, model.name if model else ""), self._chosen

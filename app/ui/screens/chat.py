@@ -14,7 +14,6 @@ from app.safe_text import one_line
 from app.types import Answer, Finished, Mode, Retrieved, Searching
 from app.ui import messages
 from app.ui.background import TextBuffer, run_in_background
-from app.ui.screens.dialogs import HelpDialog, LedgerDialog, NoteDialog
 from app.ui.widgets.prompt import Prompt
 from app.ui.widgets.sources import SourceCard, SourcesPanel
 from app.ui.widgets.status_bar import StatusBar
@@ -146,6 +145,8 @@ class ChatScreen(Screen[None]):
         """Show the note with the passage marked."""
         chunk = message.passage.chunk
         path = self._workspace.folder / chunk.note_path
+        from app.ui.screens.dialogs import NoteDialog
+
         self.app.push_screen(NoteDialog(path, message.line, chunk.last_line))
 
     def action_sources(self) -> None:
@@ -155,10 +156,14 @@ class ChatScreen(Screen[None]):
 
     def action_ledger(self) -> None:
         """Show where the context went."""
+        from app.ui.screens.dialogs import LedgerDialog
+
         self.app.push_screen(LedgerDialog(self._last))
 
     def action_help(self) -> None:
         """Show the keys."""
+        from app.ui.screens.dialogs import HelpDialog
+
         self.app.push_screen(HelpDialog())
 
     def action_stop(self) -> None:
