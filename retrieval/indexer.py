@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from retrieval.bulk import batches, embed_in_batches
-from retrieval.errors import IndexCancelled
+from retrieval.errors import FolderError, IndexCancelled
 from retrieval.indexes import Indexes
 from retrieval.notes import (
     FileStat,
@@ -90,11 +90,15 @@ class Indexer:
                 self._indexes.put_vectors(batch, vectors)
 
     def pending(self, folder: Path) -> int:
-        """Count the files on disk that differ from the index: new, changed or gone."""
+        """Count the files on disk that differ from the index: new, changed or gone.
+
+        None do in a folder that cannot be listed: what it holds is not known.
+        """
+        try:
+            scan = scan_folder(folder)
+        except FolderError:
+            return 0
         known = self._store.files(str(folder))
-        if not folder.is_dir():
-            return len(known)
-        scan = scan_folder(folder)
         changed = sum(_differs(folder, p, s, known.get(p)) for p, s in scan.files.items())
         return changed + len(_gone(scan, known))
 

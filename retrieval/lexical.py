@@ -116,7 +116,13 @@ class LexicalIndex(BM25Okapi):  # type: ignore[misc]
         with self._lock:
             return [i for i, alive in zip(self._ids, self._alive, strict=True) if alive]
 
-    def search(self, query: str, depth: int, folders: Sequence[str] = ()) -> list[Hit]:
+    def search(
+        self,
+        query: str,
+        depth: int,
+        folders: Sequence[str] = (),
+        within: frozenset[str] | None = None,
+    ) -> list[Hit]:
         """Rank at most ``depth`` chunks that hold a term of the query, best first."""
         terms = self.tokenizer(query)
         with self._lock:
@@ -127,6 +133,10 @@ class LexicalIndex(BM25Okapi):  # type: ignore[misc]
             if folders:
                 wanted = [self._folders[f] for f in folders if f in self._folders]
                 allowed &= np.isin(self._folder_of, wanted)
+            if within is not None:
+                inside = np.zeros(len(self._ids), bool)
+                inside[[self._slots[i] for i in within if i in self._slots]] = True
+                allowed &= inside
             candidates = np.flatnonzero(allowed)
             if self.average_idf <= 0:
                 # In a handful of chunks idf is not positive and the score says nothing good of a

@@ -24,6 +24,8 @@ NOTE_SUFFIXES = MARKDOWN_SUFFIXES | {".txt", ".text"}
 MAX_BYTES = 20 * 1000 * 1000
 """Largest note that is read."""
 
+NOT_THERE = "is not there"
+"""The problem of a folder that was deleted, moved or unmounted."""
 
 _OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -82,6 +84,17 @@ def require_folder(folder: str | Path) -> Path:
         raise FolderError(
             f"{path} cannot be read: {_plain(error)}.", "Check the folder's permissions."
         ) from error
+
+
+def folder_problem(folder: Path) -> str:
+    """Say what keeps a folder from being listed now; empty when nothing does."""
+    try:
+        with os.scandir(folder):
+            return ""
+    except (FileNotFoundError, NotADirectoryError):
+        return NOT_THERE
+    except OSError as error:
+        return f"cannot be reached ({_plain(error)})"
 
 
 def scan_folder(folder: Path) -> Scan:

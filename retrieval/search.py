@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.errors import EmbedderError, IndexDamagedError, IndexLockedError, IndexMissingError
+from retrieval.errors import EmbedderError, IndexDamagedError, IndexLockedError
 from retrieval.fusion import DEPTH, Fused, fuse
 from retrieval.indexer import Indexer
 from retrieval.indexes import Indexes
-from retrieval.notes import UnusableNoteError, decode, read_bytes, resolve_folder
+from retrieval.notes import UnusableNoteError, decode, folder_problem, read_bytes
+from retrieval.scope import Scope, find_scope
 from retrieval.types import Chunk, Hit, Leg, Passage, Query, SearchResult
 
 _SCAN_SHARE = 20  # A folder is scanned for changes at most a twentieth of the time.
@@ -22,6 +24,8 @@ _EMBED_AT_ONCE = 64  # Texts of changed files that a search embeds before it ans
 class _FileNow:
     """A file behind a hit, as it is on disk."""
 
+    place: str
+    """Its path with links followed: one file may be reached through several folders."""
     lines: tuple[str, ...]
     """Its lines; none when it is gone or no note any more."""
     fresh: bool
@@ -40,18 +44,18 @@ class Searcher:
     def search(self, query: Query) -> SearchResult:
         """Find passages; see ``Library.search``."""
         started = time.monotonic()
-        folders = self._folders(query)
+        scope = find_scope(self._indexes.store, query.folders)
         text = " ".join(query.text.encode("utf-8", "replace").decode().split())
-        notices: list[str] = []
+        notices = list(scope.notices)
         if not text or query.k < 1:
             return SearchResult((), (), 0, time.monotonic() - started)
-        rankings = self._rank(query, text, folders, notices)
-        passages, changed = self._passages(fuse(rankings, self._weights(folders)), query.k)
+        rankings = self._rank(query, text, scope, notices)
+        passages, changed = self._passages(fuse(rankings, self._weights(scope)), query.k)
         if changed and self._refresh(changed, notices):
-            again: list[str] = []
-            rankings = self._rank(query, text, folders, again)
-            passages, _ = self._passages(fuse(rankings, self._weights(folders)), query.k)
-        stale = self._stale(query, folders, tuple(rankings), notices)
+            scope = find_scope(self._indexes.store, query.folders)
+            rankings = self._rank(query, text, scope, [])
+            passages, _ = self._passages(fuse(rankings, self._weights(scope)), query.k)
+        stale = self._stale(query, scope, tuple(rankings), notices)
         found = {hit.chunk_id for hits in rankings.values() for hit in hits}
         return SearchResult(
             passages=tuple(passages),
@@ -66,68 +70,57 @@ class Searcher:
         """Look at the folders again before the next answer."""
         self._scans.clear()
 
-    def _folders(self, query: Query) -> tuple[str, ...]:
-        """Give the folders to search, or raise ``IndexMissingError``."""
-        known = self._indexes.store.folders()
-        wanted = tuple(dict.fromkeys(str(resolve_folder(f)) for f in query.folders))
-        missing = [folder for folder in wanted if folder not in known]
-        if missing or not known:
-            which = missing[0] if missing else ""
-            raise IndexMissingError(
-                f"{which or 'Nothing'} has {'not ' if which else ''}been indexed yet.",
-                f"Index it first: alcove index {which or 'FOLDER'}",
-            )
-        return wanted or known
-
     def _rank(
-        self, query: Query, text: str, folders: tuple[str, ...], notices: list[str]
+        self, query: Query, text: str, scope: Scope, notices: list[str]
     ) -> dict[Leg, Sequence[Hit]]:
         """Ask the legs that can answer."""
         rankings: dict[Leg, Sequence[Hit]] = {}
-        everything = set(folders) == set(self._indexes.store.folders())
-        only = () if everything else folders
-        vector = query.leg != "bm25" and self._can_use_vectors(query, folders, notices)
+        if not scope.folders:
+            return rankings
+        vector = query.leg != "bm25" and self._can_use_vectors(query, scope, notices)
         if query.leg != "vector" or not vector:
-            rankings["bm25"] = self._indexes.lexical().search(text, DEPTH, only)
+            lexical = self._indexes.lexical()
+            rankings["bm25"] = lexical.search(text, DEPTH, scope.only, scope.within)
         if vector:
             try:
-                rankings["vector"] = self._vector_hits(text, only, notices)
+                rankings["vector"] = self._vector_hits(text, scope, notices)
             except (EmbedderError, IndexDamagedError) as error:
                 if query.leg == "vector":
                     raise
                 notices.append(f"Searched by keywords only. {error}")
         return rankings
 
-    def _weights(self, folders: tuple[str, ...]) -> dict[Leg, float]:
+    def _weights(self, scope: Scope) -> dict[Leg, float]:
         """Weigh each leg by the share of the chunks that it covers.
 
         While a folder is being embedded, the vector leg's first place is the best of what happens
         to be embedded; at full weight it would outrank what the keyword leg found among all.
         """
-        counts = [self._counts(folder) for folder in folders]
-        chunks, embedded = (sum(column) for column in zip(*counts, strict=True))
+        counts = [self._counts(folder) for folder in scope.folders]
+        chunks = sum(chunks for chunks, _ in counts)
+        embedded = sum(embedded for _, embedded in counts)
         return {"bm25": 1.0, "vector": embedded / chunks if chunks else 1.0}
 
-    def _can_use_vectors(self, query: Query, folders: tuple[str, ...], notices: list[str]) -> bool:
+    def _can_use_vectors(self, query: Query, scope: Scope, notices: list[str]) -> bool:
         """Say whether the vector leg takes part, and why not."""
         if not query.wait and not self._indexes.vectors_ready:
             notices.append("Searched by keywords only: the embedding model is still loading.")
             return False
-        counts = [self._counts(folder) for folder in folders]
+        counts = [self._counts(folder) for folder in scope.folders]
         embedded = sum(embedded for _, embedded in counts)
         if not embedded and any(chunks for chunks, _ in counts):
             notices.append("Searched by keywords only: the notes have no embeddings yet.")
             return False
         return embedded > 0
 
-    def _vector_hits(self, text: str, only: tuple[str, ...], notices: list[str]) -> list[Hit]:
+    def _vector_hits(self, text: str, scope: Scope, notices: list[str]) -> list[Hit]:
         embedder = self._indexes.embedder
         if embedder.count_tokens([text])[0] > embedder.max_tokens:
             notices.append(
                 f"The question is long: the embedding model reads its first {embedder.max_tokens}"
                 " tokens, the keyword search all of it."
             )
-        return self._indexes.vectors().search(text, DEPTH, only)
+        return self._indexes.vectors().search(text, DEPTH, scope.only, scope.within)
 
     def _passages(
         self, fused: Sequence[Fused], k: int
@@ -136,6 +129,7 @@ class Searcher:
         passages: list[Passage] = []
         changed: dict[str, set[str]] = {}
         files: dict[tuple[str, str], _FileNow] = {}
+        taken: set[tuple[str, int, int, str]] = set()
         step = max(2 * k, 16)
         for start in range(0, len(fused), step):
             some = fused[start : start + step]
@@ -149,7 +143,9 @@ class Searcher:
                     files[where] = self._file_now(*where)
                 if not files[where].fresh:
                     changed.setdefault(chunk.folder, set()).add(chunk.note_path)
-                if _stands_in(chunk, files[where].lines):
+                span = (files[where].place, chunk.first_line, chunk.last_line, chunk.text)
+                if span not in taken and _stands_in(chunk, files[where].lines):
+                    taken.add(span)
                     passages.append(Passage(chunk, item.score, item.contributions))
                 if len(passages) == k:
                     return passages, changed
@@ -157,22 +153,22 @@ class Searcher:
 
     def _file_now(self, folder: str, path: str) -> _FileNow:
         """Read a file behind a hit, and compare it with what the index read."""
+        place = os.path.realpath(Path(folder, path))
         try:
             data, fingerprint = read_bytes(Path(folder), path)
             lines = tuple(decode(data).split("\n"))
         except UnusableNoteError:
-            return _FileNow((), fresh=False)
+            return _FileNow(place, (), fresh=False)
         stored = self._indexes.store.file(folder, path)
         fresh = stored is not None and stored.fingerprint.sha256 == fingerprint.sha256
-        return _FileNow(lines, fresh)
+        return _FileNow(place, lines, fresh)
 
     def _refresh(self, changed: dict[str, set[str]], notices: list[str]) -> bool:
         """Read changed files again; says whether the search is worth repeating."""
         refreshed = False
         for folder, paths in changed.items():
-            if not Path(folder).is_dir():
-                notices.append(f"The folder {folder} is not there; its passages were left out.")
-                continue
+            if folder_problem(Path(folder)):
+                continue  # It went away just now; its files are not known to be gone.
             try:
                 self._indexer.refresh(Path(folder), sorted(paths), _EMBED_AT_ONCE)
                 refreshed = True
@@ -184,12 +180,13 @@ class Searcher:
         self.forget_scans()
         return refreshed
 
-    def _stale(
-        self, query: Query, folders: tuple[str, ...], legs: tuple[Leg, ...], notices: list[str]
-    ) -> bool:
-        """Say whether the index lags behind the files, and what to do about it."""
-        stale = False
-        for folder in folders:
+    def _stale(self, query: Query, scope: Scope, legs: tuple[Leg, ...], notices: list[str]) -> bool:
+        """Say whether the index lags behind the files, and what to do about it.
+
+        A folder that cannot be reached matters to those who asked for it alone.
+        """
+        stale = bool(query.folders and scope.notices)
+        for folder in scope.folders:
             pending = self._pending(folder)
             chunks, embedded = self._counts(folder)
             missing = chunks - embedded if query.leg != "bm25" else 0

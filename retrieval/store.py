@@ -176,6 +176,16 @@ class Store:
                 found[chunk.id] = chunk
         return found
 
+    def chunk_ids(self, folder: str, prefix: str = "") -> list[str]:
+        """Give the ids of a folder's chunks, or of those in one file or folder inside it."""
+        rows = self._database.read(
+            "SELECT c.id FROM chunks c JOIN files n ON n.number = c.file"
+            " JOIN folders f ON f.number = n.folder WHERE f.path = ?1"
+            " AND (?2 = '' OR n.path = ?2 OR substr(n.path, 1, length(?2) + 1) = ?2 || '/')",
+            (folder, prefix),
+        )
+        return [chunk_id for (chunk_id,) in rows]
+
     def term_numbers(self, terms: Sequence[str]) -> dict[str, int]:
         """Look up the numbers of terms; unknown ones are left out."""
         found: dict[str, int] = {}

@@ -186,7 +186,7 @@ class Query:
     leg: LegChoice = "hybrid"
     """Both legs, or one alone."""
     folders: tuple[str, ...] = ()
-    """Absolute paths of the folders to search; empty for all."""
+    """Paths of indexed folders, or of what is inside them, to search; empty for all."""
     wait: bool = True
     """Whether to wait until the vector leg is loaded, or answer with the legs there are."""
 
@@ -270,5 +270,14 @@ class ChunkIndex(Protocol):
     def __len__(self) -> int:
         """Count the chunks held."""
 
-    def search(self, query: str, depth: int, folders: Sequence[str] = ()) -> list[Hit]:
-        """Rank at most ``depth`` chunks of the folders (all when empty), best first."""
+    def search(
+        self,
+        query: str,
+        depth: int,
+        folders: Sequence[str] = (),
+        within: frozenset[str] | None = None,
+    ) -> list[Hit]:
+        """Rank at most ``depth`` chunks, best first.
+
+        Those of the folders (all when empty), and of them those with an id in ``within``.
+        """

@@ -101,19 +101,27 @@ class VectorIndex:
                 some = list(chunk_ids[start : start + _BATCH])
                 _guarded(self._directory, lambda s=some: collection.delete(ids=s))  # type: ignore[misc]
 
-    def search(self, query: str, depth: int, folders: Sequence[str] = ()) -> list[Hit]:
+    def search(
+        self,
+        query: str,
+        depth: int,
+        folders: Sequence[str] = (),
+        within: frozenset[str] | None = None,
+    ) -> list[Hit]:
         """Rank at most ``depth`` chunks by cosine similarity to the query, best first."""
         vector = self._embedder.embed_query(query)
         where: Any = {"folder": {"$in": list(folders)}} if folders else None
         with self._lock:
             collection = self._opened()
-            count = min(depth, collection.count())
+            ids = None if within is None else self._held(sorted(within))
+            count = min(depth, collection.count() if ids is None else len(ids))
             if count == 0:
                 return []
             answer = _guarded(
                 self._directory,
                 lambda: collection.query(
                     query_embeddings=vector.reshape(1, -1),
+                    ids=ids,
                     n_results=count,
                     where=where,
                     include=["distances"],
@@ -126,6 +134,13 @@ class VectorIndex:
             Hit(chunk_id, rank, 1.0 - float(distance))
             for rank, (distance, chunk_id) in enumerate(pairs, start=1)
         ]
+
+    def _held(self, ids: list[str]) -> list[str]:
+        """Keep the ids that Chroma has: its query fails on any other."""
+        collection = self._opened()
+        if not ids:
+            return []
+        return _guarded(self._directory, lambda: collection.get(ids=ids, include=[])["ids"])
 
     def _opened(self) -> Collection:
         if self._collection is None:

@@ -163,11 +163,50 @@ def test_a_folder_that_went_away_gives_no_passages_and_keeps_the_index(
     library.index(notes)
     notes.rename(notes.with_name("elsewhere"))
     result = library.search(Query("tea"))
-    assert result.passages == ()
-    assert result.stale
-    assert any("not there" in notice for notice in result.notices)
+    assert (result.passages, result.stale) == ((), False)
+    (notice,) = result.notices
+    assert "is not there" in notice
+    assert f"alcove forget {notes}" in notice
+    assert library.search(Query("tea", folders=(str(notes),))).stale
+    assert library.status().pending == 0
     notes.with_name("elsewhere").rename(notes)
     assert _paths(library.search(Query("tea")))[0] == "tea.txt"
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ESTALE])
+def test_a_folder_that_cannot_be_reached_does_not_silence_the_others(
+    library: Library, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "tea.md").write_text("Tea with milk.\n")
+    library.index(notes)
+    library.index(other)
+    _cut_off(monkeypatch, other, code)
+    result = library.search(Query("tea"))
+    assert {p.chunk.folder for p in result.passages} == {str(notes)}
+    assert any(f"{other} cannot be reached" in n for n in result.notices)
+    assert not any("forget" in n for n in result.notices)
+    assert not result.stale
+    status = library.status()
+    assert (status.notes, status.pending) == (4, 0)
+
+
+def _cut_off(monkeypatch: pytest.MonkeyPatch, place: Path, code: int) -> None:
+    """Let every system call on what is below a path fail, as for a share that is gone."""
+
+    def cut(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(path: object, *arguments: object, **named: object) -> object:
+            if isinstance(path, (str, os.PathLike)) and Path(path).is_relative_to(place):
+                raise OSError(code, os.strerror(code))
+            return real(path, *arguments, **named)
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in ("stat", "scandir", "open"):
+        cut(name)
 
 
 def test_without_vectors_keywords_answer(
@@ -371,6 +410,34 @@ def test_two_folders_are_searched_together_or_apart(
         assert [p.chunk.folder for p in alone.passages] == [str(other)]
     assert library.status().folders == (str(notes), str(other))
     assert library.status(other).notes == 1
+
+
+def test_nested_folders_give_every_passage_once(library: Library, notes: Path) -> None:
+    library.index(notes)
+    library.index(notes / "sub")
+    assert library.search(Query("bread flour water")).found == 4
+    result = library.search(Query("bread flour water"))
+    assert sorted(Path(p.chunk.folder, p.chunk.note_path) for p in result.passages) == [
+        notes / "git.md",
+        notes / "sub/bread.md",
+        notes / "tea.txt",
+    ]
+
+
+@pytest.mark.parametrize("leg", ["bm25", "vector", "hybrid"])
+@pytest.mark.parametrize("part", ["sub", "sub/bread.md"])
+def test_a_part_of_an_indexed_folder_can_be_searched_alone(
+    library: Library, notes: Path, leg: LegChoice, part: str
+) -> None:
+    (notes / "subway.md").write_text("Trains, not water.")
+    library.index(notes)
+    result = library.search(Query("water", leg=leg, folders=(str(notes / part),)))
+    assert _paths(result) == ["sub/bread.md"]
+    assert result.found == 1
+    both = library.search(Query("water", leg=leg, folders=(str(notes / "sub"), str(notes))))
+    assert len(both.passages) > 1
+    with pytest.raises(IndexMissingError, match="no notes in"):
+        library.search(Query("water", leg=leg, folders=(str(notes / "su"),)))
 
 
 def test_errors_have_remedies(library: Library, notes: Path, tmp_path: Path) -> None:
