@@ -184,6 +184,7 @@ def _run(arguments: list[str]) -> int:
             "index": notes.index_folder,
             "search": notes.search,
             "status": notes.status,
+            "forget": notes.forget,
             "ask": ask.ask,
             "models": models.models,
         }
@@ -222,12 +223,14 @@ def _open_app(composition: Composition, folder: Path | None) -> NoReturn:
 
 
 def _folder_to_open(composition: Composition, folder: Path | None) -> Path:
+    from retrieval.notes import resolve_folder
+
     if folder is None:
         last = load_state(composition.paths.state).folder
         if last and Path(last).is_dir():
             return Path(last)
         return SAMPLE_NOTES
-    folder = folder.expanduser().resolve()
+    folder = resolve_folder(folder)
     if not folder.is_dir():
         raise AppError(
             f"There is no folder {folder}.",

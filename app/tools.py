@@ -10,7 +10,7 @@ from app.settings import Paths, Settings
 from app.types import Searcher
 from models.types import ChatModel, Downloader, LoadOptions, LocalModel, ModelFile
 from models.types import Report as ModelReport
-from retrieval.types import Cancelled, IndexReport, IndexStatus, Report
+from retrieval.types import Cancelled, Forgotten, IndexReport, IndexStatus, Report
 
 
 class Notes(Searcher, Protocol):
@@ -18,6 +18,9 @@ class Notes(Searcher, Protocol):
 
     def index(self, folder: Path, report: Report = ..., cancelled: Cancelled = ...) -> IndexReport:
         """Bring the index of a folder up to date."""
+
+    def forget(self, folder: Path) -> Forgotten | None:
+        """Take a folder out of the index; None when it was not in it."""
 
     def status(self, folder: Path | None = None) -> IndexStatus:
         """Tell what is in the index."""

@@ -23,11 +23,12 @@ from retrieval.notes import (
     make_note,
     read_bytes,
     require_folder,
+    resolve_folder,
     scan_folder,
     stat_note,
 )
 from retrieval.store import StoredFile
-from retrieval.types import Cancelled, Fingerprint, IndexReport, Progress, Report
+from retrieval.types import Cancelled, Fingerprint, Forgotten, IndexReport, Progress, Report
 from retrieval.vector_table import Unembedded
 
 _LOCK_WAIT_SECONDS = 2.0
@@ -89,6 +90,16 @@ class Indexer:
                 vectors = self._indexes.embedder.embed_passages([t.text for t in batch])
                 self._indexes.put_vectors(batch, vectors)
 
+    def forget(self, folder: str | Path) -> Forgotten | None:
+        """Take a folder out of the index; see ``Library.forget``."""
+        path = str(resolve_folder(folder))
+        with self._one_at_a_time, self._indexes.writing(_LOCK_WAIT_SECONDS):
+            if path not in self._store.folders():
+                return None
+            notes, chunks, _ = self._store.counts(path, self._indexes.embedder.name)
+            self._indexes.forget_folder(path)
+            return Forgotten(path, notes, chunks)
+
     def pending(self, folder: Path) -> int:
         """Count the files on disk that differ from the index: new, changed or gone.
 
@@ -106,7 +117,7 @@ class Indexer:
         self, root: Path, reporter: _Reporter, embed: bool, background: bool, started: float
     ) -> IndexReport:
         folder = str(root)
-        self._store.add_folder(folder)
+        self._indexes.add_folder(folder)
         scan = scan_folder(root)
         known = self._store.files(folder)
         changed_stat = [p for p, s in scan.files.items() if not _same_stat(s, known.get(p))]

@@ -86,6 +86,18 @@ class Indexes:
                 self._vectors.open(synchronise=False)
         return self._vectors
 
+    def add_folder(self, folder: str) -> None:
+        """Note that a folder is indexed, even when it is empty."""
+        with self._lock:
+            self.store.add_folder(folder)
+            self._generation = self.store.generation()
+
+    def forget_folder(self, folder: str) -> None:
+        """Forget a folder with all it held."""
+        with self._lock:
+            self._removed(self.store.forget_folder(folder))
+            self.prune()
+
     def put_note(self, note: Note, fingerprint: Fingerprint) -> None:
         """Replace a note's chunks; the keyword leg finds them from here on."""
         embedder = self.embedder

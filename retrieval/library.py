@@ -12,6 +12,7 @@ from retrieval.search import Searcher
 from retrieval.types import (
     Cancelled,
     Embedder,
+    Forgotten,
     IndexReport,
     IndexStatus,
     Query,
@@ -51,6 +52,17 @@ class Library:
         """
         try:
             return self._indexer.run(folder, report, cancelled, embed=embed, background=background)
+        finally:
+            self._searcher.forget_scans()
+
+    def forget(self, folder: str | Path) -> Forgotten | None:
+        """Take a folder out of the index; its files, if there are any, are left alone.
+
+        The folder need not exist any more. Gives nothing when it was not indexed. Raises
+        ``FolderError`` and ``IndexLockedError``.
+        """
+        try:
+            return self._indexer.forget(folder)
         finally:
             self._searcher.forget_scans()
 

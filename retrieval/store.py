@@ -72,8 +72,25 @@ class Store:
 
     def add_folder(self, folder: str) -> None:
         """Note that a folder is indexed, even when it is empty."""
+        if folder in self.folders():
+            return  # A write would tell every process that the index changed.
         with self._database.write() as db:
             db.execute("INSERT OR IGNORE INTO folders (path) VALUES (?)", (folder,))
+
+    def forget_folder(self, folder: str) -> tuple[str, ...]:
+        """Forget a folder with all it held; gives the ids of its chunks."""
+        removed = tuple(self.chunk_ids(folder))
+        number = "(SELECT number FROM folders WHERE path = ?)"
+        files = f"(SELECT number FROM files WHERE folder = {number})"
+        with self._database.write() as db:
+            for sql in (
+                f"DELETE FROM chunk_terms WHERE folder = {number}",
+                f"DELETE FROM chunks WHERE file IN {files}",
+                f"DELETE FROM files WHERE folder = {number}",
+                "DELETE FROM folders WHERE path = ?",
+            ):
+                db.execute(sql, (folder,))
+        return removed
 
     def files(self, folder: str) -> dict[str, StoredFile]:
         """Give what is known of a folder's files, by relative path."""

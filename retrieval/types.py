@@ -153,6 +153,18 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What the index held of a folder that it no longer holds."""
+
+    folder: str
+    """Absolute path of the folder."""
+    notes: int
+    """Notes that were indexed."""
+    chunks: int
+    """Their chunks."""
+
+
+@dataclass(frozen=True, slots=True)
 class IndexStatus:
     """The state of the index, or of one folder in it."""
 

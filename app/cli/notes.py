@@ -1,4 +1,4 @@
-"""Commands about the notes: index, search, status."""
+"""Commands about the notes: index, search, status, forget."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from app.cli.output import Exit, columns, note, progress_bar, say, say_json
 from app.safe_text import one_line, printable
 from app.tools import Tools
 from retrieval.errors import IndexMissingError
-from retrieval.types import IndexStatus, Passage, Query, SearchResult
+from retrieval.notes import resolve_folder
+from retrieval.types import Forgotten, IndexStatus, Passage, Query, SearchResult
 
 SNIPPET_LINES = 4
 """Lines of a passage shown to people by ``search``."""
@@ -82,9 +83,26 @@ def status(arguments: argparse.Namespace, tools: Tools) -> Exit:
     return Exit.DONE if now.complete else Exit.INDEX_STALE
 
 
+def forget(arguments: argparse.Namespace, tools: Tools) -> Exit:
+    """Run ``alcove forget``."""
+    notes = tools.notes()
+    try:
+        done = notes.forget(arguments.folder)
+    finally:
+        notes.close()
+    if done is None:
+        (folder,) = resolve([arguments.folder])
+        note(f"{folder} is not in the index. alcove status lists the folders that are.")
+    if arguments.json:
+        say_json(asdict(done or Forgotten(folder, 0, 0)))
+    elif done is not None:
+        say(f"{one_line(done.folder)}: {done.notes:,} notes in {done.chunks:,} chunks forgotten")
+    return Exit.DONE if done is not None else Exit.NOTHING_FOUND
+
+
 def resolve(folders: Iterable[Path]) -> tuple[str, ...]:
-    """Write folders given by the person as the index names them."""
-    return tuple(str(folder.expanduser().resolve()) for folder in folders)
+    """Write folders given by the person as the index names them. Raises ``FolderError``."""
+    return tuple(str(resolve_folder(folder)) for folder in folders)
 
 
 def search_json(result: SearchResult) -> dict[str, object]:

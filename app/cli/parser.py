@@ -10,7 +10,7 @@ from app import __version__
 from app.types import Mode
 from retrieval.types import LegChoice
 
-COMMANDS = ("index", "search", "ask", "models", "status")
+COMMANDS = ("index", "search", "ask", "models", "status", "forget")
 """Words that are commands; anything else in their place is a folder to open."""
 
 _EXIT_CODES = """exit codes:
@@ -57,6 +57,7 @@ def build_app_parser() -> argparse.ArgumentParser:
             "  ask     answer a question from the notes, with citations\n"
             "  models  list and download models\n"
             "  status  tell what is indexed and where data lives\n"
+            "  forget  take a folder out of the index\n"
             "\nexample:\n  alcove ~/notes\n  alcove search --help\n\n" + _EXIT_CODES
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -80,6 +81,7 @@ def build_command_parser() -> argparse.ArgumentParser:
     _add_ask(commands)
     _add_models(commands)
     _add_status(commands)
+    _add_forget(commands)
     return parser
 
 
@@ -110,7 +112,7 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="only this indexed folder; may be given again",
+        help="only this indexed folder, or a folder inside one; may be given again",
     )
 
 
@@ -203,4 +205,15 @@ def _add_status(commands: _Commands[argparse.ArgumentParser]) -> None:
         "Tell what is indexed, whether it is up to date, and where data lives.",
         "alcove status --json",
     )
+    _add_json(parser)
+
+
+def _add_forget(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "forget",
+        "Take a folder out of the index, one that is gone too; its files are left alone.",
+        "alcove forget ~/old-notes",
+    )
+    parser.add_argument("folder", type=Path, help="an indexed folder; alcove status lists them")
     _add_json(parser)

@@ -144,6 +144,10 @@ def test_a_model_is_downloaded_listed_and_asked_by_name(home: Home, fake_hub: Fa
         (("ask", "x", "--model", "/no/such.gguf"), 1),
         (("search", "x"), 4),
         (("status",), 4),
+        (("forget",), 2),
+        (("forget", "/no/such/folder"), 3),
+        (("search", "x", "--in", "~nosuchuser/notes"), 1),
+        (("~nosuchuser/notes",), 1),
         (("--version",), 0),
         (("models", "list"), 0),
         (("models", "catalog"), 0),
@@ -171,6 +175,27 @@ def test_exit_codes_with_an_index(home: Home) -> None:
     assert (status.code, status.json["pending"], status.json["complete"]) == (4, 1, False)
 
 
+def test_a_folder_that_is_gone_is_left_out_until_it_is_forgotten(home: Home) -> None:
+    moved = home.root / "moved"
+    home.run("index", str(home.notes))
+    home.notes.rename(moved)
+    home.run("index", str(moved))
+    gone = str(home.notes)
+    found = home.run("search", "code of the mill", "-k", "1", "--json")
+    assert (found.code, found.json["hits"][0]["folder"]) == (0, str(moved))
+    assert f"alcove forget {gone}" in found.err
+    assert home.run("search", "mill", "--in", gone, "--in", str(moved)).code == 4
+    assert home.run("status").code == 0
+    forgotten = home.run("forget", gone, "--json")
+    assert (forgotten.code, forgotten.json) == (0, {"folder": gone, "notes": 4, "chunks": 4})
+    again = home.run("forget", gone, "--json")
+    assert (again.code, again.json) == (3, {"folder": gone, "notes": 0, "chunks": 0})
+    assert "not in the index" in again.err
+    assert home.run("search", "code of the mill").err == ""
+    assert home.run("forget", str(moved)).out.endswith("4 notes in 4 chunks forgotten\n")
+    assert len(list(moved.iterdir())) == 4
+
+
 def test_search_and_ask_never_give_text_that_is_no_longer_there(home: Home) -> None:
     home.run("index", str(home.notes))
     home.write("mill.md", fact_note("mill", "badger"))
@@ -187,6 +212,7 @@ def test_every_command_shows_an_example(home: Home) -> None:
         ("search",),
         ("ask",),
         ("status",),
+        ("forget",),
         ("models",),
         ("models", "list"),
         ("models", "catalog"),

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from retrieval.errors import (
     IndexMissingError,
 )
 from retrieval.library import Library
-from retrieval.types import LegChoice, Progress, Query, SearchResult
+from retrieval.types import Forgotten, LegChoice, Progress, Query, SearchResult
 from tests.fixtures.word_embedder import WordEmbedder
 
 NOTES = {
@@ -422,6 +423,36 @@ def test_nested_folders_give_every_passage_once(library: Library, notes: Path) -
         notes / "sub/bread.md",
         notes / "tea.txt",
     ]
+
+
+def test_a_folder_that_is_gone_can_be_forgotten(
+    library: Library, notes: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "tea.md").write_text("Tea with milk and water.\n")
+    library.index(notes)
+    library.index(other)
+    assert library.search(Query("tea")).passages
+    shutil.rmtree(other)
+    assert library.forget(other) == Forgotten(str(other), 1, 1)
+    assert library.forget(other) is None
+    result = library.search(Query("tea milk"))
+    assert {p.chunk.folder for p in result.passages} == {str(notes)}
+    assert (result.found, result.notices, result.stale) == (3, (), False)
+    store = library._indexes.store
+    assert len(store.all_terms()) == len(store.vectors.ids("words@1")) == 3
+    assert library.status().folders == (str(notes),)
+
+
+def test_a_run_that_finds_nothing_new_leaves_the_legs_loaded(library: Library, notes: Path) -> None:
+    library.index(notes)
+    library.warm()
+    lexical = library._indexes.lexical()
+    library.index(notes)
+    assert library._indexes.vectors_ready
+    assert library._indexes.lexical() is lexical
+    assert library.search(Query("tea", wait=False)).legs == ("bm25", "vector")
 
 
 @pytest.mark.parametrize("leg", ["bm25", "vector", "hybrid"])
