@@ -7,21 +7,25 @@ a ``NAME.part.json`` that says which content it is a part of.
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
-import httpx
 from filelock import FileLock, Timeout
 
 from models import hub
+from models.checksum import announced
 from models.errors import DownloadError, HubError
 from models.facts import split_parts
+from models.interruptible import interruptible
 from models.names import require_repo
 from models.partial import PartialFile
+from models.remote import Broken, Remote, locate, stream
 from models.types import (
     Cancelled,
     ModelFile,
@@ -35,28 +39,6 @@ _SPARE = 256 << 20  # left free on the disk
 _ATTEMPTS = 6
 _LONGEST_WAIT = 30.0
 _TICK = 0.1
-_TIMEOUT = httpx.Timeout(20.0)
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class _Broken(Exception):
-    """The connection broke or the server asked to come back later."""
-
-    def __init__(self, reason: Exception, wait: float = 0.0) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.wait = wait
-
-
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """Where a file's bytes are now, and what they are."""
-
-    repo: str
-    address: str
-    headers: dict[str, str]
-    etag: str
-    size: int
 
 
 class HubDownloader:
@@ -95,24 +77,28 @@ class HubDownloader:
         """
         parts = self._parts(file)
         total = sum(part.size for part in parts)
-        missing = [part for part in parts if not self._have(part)]
-        before = total - sum(part.size for part in missing)
-        label = f"downloading {PurePosixPath(file.filename).name}"
+        name = PurePosixPath(file.filename).name
+        missing: list[tuple[ModelFile, PartialFile]] = []
+        before = 0
         try:
-            self._check_space(missing)
-            for part in missing:
+            for part in parts:
 
-                def tell(done: int, start: int = before) -> None:
-                    report(Progress(label, start + done, total))
+                def tell(doing: str, done: int, start: int = before) -> None:
+                    report(Progress(f"{doing} {name}", start + done, total))
 
-                self._fetch_alone(part, tell, cancelled)
+                job = PartialFile(self.destination(part), cancelled, tell)
+                if not job.is_whole(announced(part.sha256, part.blob_id), part.size):
+                    missing.append((part, job))
                 before += part.size
+            self._check_space([part for part, _ in missing])
+            for part, job in missing:
+                self._fetch_alone(part, job)
         except OSError as error:
             raise DownloadError(
                 f"The download cannot be written: {error.strerror or error}.",
                 f"Check the permissions of {self._folder} and the space on its disk.",
             ) from error
-        report(Progress(label, total, total))
+        report(Progress(f"downloading {name}", total, total))
         return self.destination(parts[0])
 
     def _parts(self, file: ModelFile) -> list[ModelFile]:
@@ -123,14 +109,7 @@ class HubDownloader:
         known = {entry.filename: entry for entry in files}
         if any(name not in known for name in names):
             raise DownloadError(f"{file.repo} lacks a part of {names[0]}.", "Try another level.")
-        return [
-            replace(file, filename=name, size=known[name].size, sha256=known[name].sha256)
-            for name in names
-        ]
-
-    def _have(self, file: ModelFile) -> bool:
-        path = self.destination(file)
-        return path.is_file() and path.stat().st_size == file.size
+        return [_part(file, known[name]) for name in names]
 
     def _check_space(self, files: list[ModelFile]) -> None:
         needed = 0
@@ -147,129 +126,78 @@ class HubDownloader:
                 f"Make space on the disk of {self._folder}, or choose a smaller level.",
             )
 
-    def _fetch_alone(
-        self, file: ModelFile, report: Callable[[int], None], cancelled: Cancelled
-    ) -> None:
+    def _fetch_alone(self, file: ModelFile, job: PartialFile) -> None:
         """Fetch one file unless another process does."""
-        target = self.destination(file)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        job.target.parent.mkdir(parents=True, exist_ok=True)
         locks = self._folder / ".locks"
         locks.mkdir(exist_ok=True)
         name = f"{file.repo}/{file.filename}".replace("/", "--")
         try:
             with FileLock(locks / f"{name}.lock", timeout=0):
-                if not self._have(file):
-                    self._fetch(file, PartialFile(target, cancelled), report)
+                if not job.is_whole(announced(file.sha256, file.blob_id), file.size):
+                    self._fetch(file, job)
         except Timeout as error:
             raise DownloadError(
-                f"Another process is downloading {target.name}.", "Wait until it has finished."
+                f"Another process is downloading {job.target.name}.", "Wait until it has finished."
             ) from error
 
-    def _fetch(self, file: ModelFile, job: PartialFile, report: Callable[[int], None]) -> None:
+    def _fetch(self, file: ModelFile, job: PartialFile) -> None:
         """Fetch with retries; give the final name only to verified content."""
-        failures, best, started = 0, -1, False
+
+        def ask() -> Generator[Remote, None, None]:
+            yield locate(file)
+
+        failures, best = 0, -1
         while True:
-            job.stop_if_cancelled()
             try:
-                remote = self._locate(file)
-                if not started:
-                    job.take_up(remote.etag, remote.size)
-                    started = True
-                self._receive(job, remote, report)
+                with closing(interruptible(ask, job.stop_if_cancelled)) as answers:
+                    remote = next(answers)
+                job.take_up(remote.checksum, remote.size)
+                self._receive(job, remote)
                 break
-            except _Broken as broken:
+            except Broken as broken:
+                if broken.anew:
+                    job.begin_anew()
                 failures = 1 if job.done > best else failures + 1
                 best = max(best, job.done)
                 if failures >= _ATTEMPTS:
                     raise self._given_up(job, broken) from broken.reason
-                self._wait(job, max(broken.wait, self._pause * 2 ** (failures - 1)))
-        job.finish(file.sha256)
+                self._wait(job, broken, self._pause * 2 ** (failures - 1))
+        job.finish()
 
-    def _locate(self, file: ModelFile) -> _Remote:
-        """Ask the hub where the bytes are; the address may hold for minutes only."""
-        library = hub.library()
-        address = hub.endpoint()
-        headers: dict[str, str] = library.utils.build_hf_headers(library_name="alcove")
-        url = library.hf_hub_url(
-            file.repo, file.filename, revision=file.revision or None, endpoint=address
-        )
-        try:
-            with hub.hub_errors(file.repo):
-                facts = library.get_hf_file_metadata(url, headers=headers, endpoint=address)
-        except HubError as error:
-            if _is_passing(error):
-                raise _Broken(error) from error
-            raise
-        if _origin(facts.location) != _origin(address):
-            headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
-        size = file.size if facts.size is None else facts.size
-        if file.size and size != file.size:
-            raise DownloadError(
-                f"{file.filename} has changed on the hub since it was chosen.", "Choose it again."
-            )
-        return _Remote(file.repo, facts.location, headers, facts.etag or file.sha256, size)
-
-    def _receive(self, job: PartialFile, remote: _Remote, report: Callable[[int], None]) -> None:
-        """Append what is missing. Raises ``_Broken`` when the connection ends too early."""
-        report(job.done)
+    def _receive(self, job: PartialFile, remote: Remote) -> None:
+        """Append what is missing. Raises ``Broken`` when the connection ends too early."""
+        job.tell("downloading", job.done)
         if job.done == remote.size:
             return
-        headers = {**remote.headers, "Accept-Encoding": "identity"}
-        if job.done:
-            headers["Range"] = f"bytes={job.done}-"
-        try:
-            with (
-                httpx.Client(follow_redirects=True, timeout=_TIMEOUT) as client,
-                client.stream("GET", remote.address, headers=headers) as response,
-            ):
-                self._accept(job, remote, response)
-                with job.part.open("ab") as part:
-                    for chunk in self._chunks(job, remote, response):
-                        job.append(part, chunk)
-                        report(job.done)
-        except httpx.HTTPError as error:
-            raise _Broken(error) from error
+        pieces = partial(stream, remote, job.done)
+        with (
+            closing(interruptible(pieces, job.stop_if_cancelled)) as arriving,
+            job.part.open("ab") as part,
+        ):
+            for offset, piece in arriving:
+                if offset != job.done:  # the server sends it all, from the beginning
+                    job.begin_anew()
+                if job.done + len(piece) > remote.size:
+                    job.discard()
+                    raise DownloadError(
+                        f"{job.target.name} is larger than announced.", "Download it again later."
+                    )
+                job.append(part, piece)
+                job.tell("downloading", job.done)
         if job.done < remote.size:
-            raise _Broken(httpx.ReadError("the connection ended too early"))
+            raise Broken(DownloadError("The connection ended too early.", ""))
 
-    def _accept(self, job: PartialFile, remote: _Remote, response: httpx.Response) -> None:
-        """Check that the answer continues where the part ends."""
-        if response.status_code in _RETRIED:
-            error = hub.status_error(remote.repo, response.status_code)
-            raise _Broken(error, _retry_after(response))
-        if response.status_code == 206:
-            if response.headers.get("Content-Range", "").startswith(f"bytes {job.done}-"):
-                return
-            job.begin_anew()
-            raise _Broken(httpx.ReadError("the server sent another range"))
-        if response.status_code == 200:
-            if job.done:
-                job.begin_anew()
-            return
-        if response.status_code == 416:
-            job.begin_anew()
-            raise _Broken(httpx.ReadError("the server does not have that range"))
-        raise hub.status_error(remote.repo, response.status_code)
-
-    def _chunks(
-        self, job: PartialFile, remote: _Remote, response: httpx.Response
-    ) -> Iterator[bytes]:
-        for chunk in response.iter_raw():
-            job.stop_if_cancelled()
-            if job.done + len(chunk) > remote.size:
-                job.discard()
-                raise DownloadError(
-                    f"{job.target.name} is larger than announced.", "Download it again later."
-                )
-            yield chunk
-
-    def _wait(self, job: PartialFile, seconds: float) -> None:
-        end = time.monotonic() + min(seconds, _LONGEST_WAIT)
+    def _wait(self, job: PartialFile, broken: Broken, pause: float) -> None:
+        seconds = min(max(broken.wait, pause), _LONGEST_WAIT)
+        if seconds > 0:
+            job.tell(f"{broken.why}, trying again in {math.ceil(seconds)} s:", job.done)
+        end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             job.stop_if_cancelled()
             time.sleep(min(_TICK, left))
 
-    def _given_up(self, job: PartialFile, broken: _Broken) -> Exception:
+    def _given_up(self, job: PartialFile, broken: Broken) -> Exception:
         if isinstance(broken.reason, HubError):
             return broken.reason
         return DownloadError(
@@ -278,22 +206,11 @@ class HubDownloader:
         )
 
 
-def _is_passing(error: HubError) -> bool:
-    """Tell whether trying again may help: no connection, too many requests, a server's trouble."""
-    cause = error.__cause__
-    status = getattr(getattr(cause, "response", None), "status_code", None)
-    if status is not None:
-        return status in _RETRIED
-    return not isinstance(cause, ValueError) and "offline" not in error.title
-
-
-def _origin(address: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(address)
-    return parts.scheme, parts.hostname, parts.port
-
-
-def _retry_after(response: httpx.Response) -> float:
-    try:
-        return float(response.headers.get("Retry-After", "0"))
-    except ValueError:
-        return 0.0
+def _part(file: ModelFile, entry: hub.RepoFile) -> ModelFile:
+    return replace(
+        file,
+        filename=entry.filename,
+        size=entry.size,
+        sha256=entry.sha256,
+        blob_id=entry.blob_id,
+    )

@@ -37,6 +37,8 @@ class RepoFile:
     """Bytes."""
     sha256: str
     """Hex digest; empty when the hub announces none."""
+    blob_id: str = ""
+    """Hex id of git's blob: the content's, or the LFS pointer's when there is a ``sha256``."""
 
 
 def endpoint() -> str:
@@ -121,7 +123,12 @@ def repo_files(repo: str, revision: str = "") -> tuple[str, tuple[RepoFile, ...]
             repo, revision=revision or None, files_metadata=True, timeout=_TIMEOUT
         )
         files = tuple(
-            RepoFile(entry.rfilename, entry.size or 0, entry.lfs.sha256 if entry.lfs else "")
+            RepoFile(
+                entry.rfilename,
+                entry.size or 0,
+                (entry.lfs.sha256 if entry.lfs else "") or "",
+                entry.blob_id or "",
+            )
             for entry in info.siblings or ()
         )
     return info.sha or "main", files
@@ -144,7 +151,7 @@ def list_model_files(repo: str) -> list[ModelFile]:
             continue
         size = sum(by_name[part].size for part in parts)
         level = parse_level(file.filename)
-        found.append(ModelFile(repo, file.filename, level, size, file.sha256, commit))
+        found.append(ModelFile(repo, file.filename, level, size, file.sha256, commit, file.blob_id))
     if not found:
         raise ModelNotFoundError(
             f"{repo} holds no GGUF model.",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from models.checksum import Checksummer, remember, remembered
 from models.errors import DownloadCancelled, DownloadError
 from models.types import Cancelled
 
-_CHUNK = 1 << 20
+Tell = Callable[[str, int], None]
+"""Hears what is being done with a file and how many of its bytes are done."""
 
 
 @dataclass(slots=True)
@@ -23,10 +25,13 @@ class PartialFile:
     """The name it gets once it is whole and verified."""
     cancelled: Cancelled
     """Asked before each piece."""
+    tell: Tell
+    """Told how far it is."""
     done: int = 0
     """Bytes that have arrived."""
-    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    """Checksum of those bytes."""
+    _checksum: str = ""
+    _size: int = 0
+    _sum: Checksummer = field(default_factory=lambda: Checksummer("", 0))
 
     @property
     def part(self) -> Path:
@@ -46,36 +51,61 @@ class PartialFile:
                 "What has arrived is kept; the next download goes on from there.",
             )
 
+    def is_whole(self, checksum: str, size: int) -> bool:
+        """Tell whether ``target`` is there and holds the announced content.
+
+        A file that nobody has verified yet is read once. Without an announced checksum the size
+        has to do.
+        """
+        if not self.target.is_file() or self.target.stat().st_size != size:
+            return False
+        if not checksum or remembered(self.target) == checksum:
+            return True
+        kind = checksum.partition(":")[0]
+        if remembered(self.target).startswith(f"{kind}:"):
+            return False
+        found = Checksummer(checksum, size)
+        found.read(self.target, self._verifying)
+        remember(self.target, found.checksum)
+        return found.checksum == checksum
+
     def begin_anew(self) -> None:
         """Forget what has arrived."""
         self.part.write_bytes(b"")
-        self.digest, self.done = hashlib.sha256(), 0
+        self._sum, self.done = Checksummer(self._checksum, self._size), 0
 
-    def take_up(self, etag: str, size: int) -> None:
-        """Read what an earlier download left, if it is a part of the same content."""
-        self.digest, self.done = hashlib.sha256(), 0
-        known = _read_note(self.note)
-        have = self.part.stat().st_size if self.part.exists() else 0
-        same = known == {"etag": etag, "size": size}
-        if not same or have > size:
-            self.begin_anew()
-            self.note.write_text(json.dumps({"etag": etag, "size": size}))
+    def take_up(self, checksum: str, size: int) -> None:
+        """Go on from what has arrived if it is a part of that content, else begin anew.
+
+        Without a checksum nothing would show that two parts belong together, so it begins anew.
+        """
+        if checksum and (checksum, size) == (self._checksum, self._size):
             return
-        with self.part.open("ab"), self.part.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                self.stop_if_cancelled()
-                self.digest.update(chunk)
-                self.done += len(chunk)
+        self._checksum, self._size = checksum, size
+        content = {"checksum": checksum, "size": size}
+        have = self.part.stat().st_size if self.part.exists() else 0
+        if not checksum or have > size or _read_note(self.note) != content:
+            self.begin_anew()
+            self.note.write_text(json.dumps(content))
+            return
+        self._sum = Checksummer(checksum, size)
+        self.part.touch()
+        self.done = self._sum.read(self.part, self._verifying)
+
+    def _verifying(self, done: int) -> None:
+        self.stop_if_cancelled()
+        self.tell("verifying", done)
 
     def append(self, file: BinaryIO, chunk: bytes) -> None:
         """Write the next piece to ``part``, open for appending."""
         file.write(chunk)
-        self.digest.update(chunk)
+        self._sum.update(chunk)
         self.done += len(chunk)
 
-    def finish(self, sha256: str) -> None:
+    def finish(self) -> None:
         """Verify the whole and give it its name. Raises ``DownloadError``."""
-        if sha256 and self.digest.hexdigest() != sha256.lower():
+        found = self._sum.checksum
+        if self._checksum and found != self._checksum:
             self.discard()
             raise DownloadError(
                 f"{self.target.name} arrived damaged: its checksum is not the announced one.",
@@ -84,6 +114,7 @@ class PartialFile:
         with self.part.open("rb+") as part:
             os.fsync(part.fileno())
         self.part.replace(self.target)
+        remember(self.target, found)
         self.note.unlink(missing_ok=True)
 
     def discard(self) -> None:

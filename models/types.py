@@ -33,6 +33,8 @@ class ModelFile:
     """Hex digest the hub announces; empty when it announces none."""
     revision: str
     """Commit the facts above hold for."""
+    blob_id: str = ""
+    """Hex id of git's blob, which is the content's only where there is no ``sha256``."""
 
 
 @dataclass(frozen=True, slots=True)

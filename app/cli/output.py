@@ -102,10 +102,11 @@ def progress_bar(counts_bytes: bool = False) -> Iterator[Callable[[ProgressLike]
 
         def report(progress: ProgressLike) -> None:
             label = one_line(progress.label)
-            if label not in tasks:
-                tasks[label] = bar.add_task(label)
+            task = "" if counts_bytes else label  # a download is one job, whatever it waits for
+            if task not in tasks:
+                tasks[task] = bar.add_task(label)
             total = progress.total or None
-            bar.update(tasks[label], completed=progress.done, total=total)
+            bar.update(tasks[task], description=label, completed=progress.done, total=total)
 
         yield report
 

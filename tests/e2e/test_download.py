@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 from collections import namedtuple
 from pathlib import Path
 
@@ -165,7 +166,9 @@ def test_a_part_of_other_content_is_not_continued(
     folder = tmp_path / "models" / "owner" / "tiny-GGUF"
     folder.mkdir(parents=True)
     (folder / f"{FILE}.part").write_bytes(b"x" * 1000)
-    (folder / f"{FILE}.part.json").write_text(json.dumps({"etag": "other", "size": len(BIG)}))
+    (folder / f"{FILE}.part.json").write_text(
+        json.dumps({"checksum": "sha256:" + "0" * 64, "size": len(BIG)})
+    )
     assert downloader.download(downloader.resolve(NAME)).read_bytes() == BIG
     assert [r.headers.get("range") for r in fake_hub.downloads()] == [None]
 
@@ -194,6 +197,96 @@ def test_content_that_is_not_the_announced_one_never_gets_the_name(
     with pytest.raises(DownloadError, match="checksum"):
         downloader.download(downloader.resolve(NAME))
     assert not list((tmp_path / "models").rglob("*.gguf"))
+
+
+def test_a_file_outside_of_lfs_is_taken_up_and_verified_by_its_blob_id(
+    fake_hub: FakeHub, repo: Repo, downloader: HubDownloader, tmp_path: Path
+) -> None:
+    repo.outside_lfs = True
+    repo.break_after = [100_000]
+    assert downloader.download(downloader.resolve(NAME)).read_bytes() == BIG
+    assert [r.headers.get("range") for r in fake_hub.downloads()] == [None, "bytes=100000-"]
+    repo.listed["tiny-Q8_0.gguf"] = bytes(reversed(repo.files["tiny-Q8_0.gguf"]))
+    with pytest.raises(DownloadError, match="checksum"):
+        downloader.download(downloader.resolve(f"{NAME}:Q8_0"))
+    assert leftovers(tmp_path) == []
+
+
+def test_without_any_checksum_nothing_is_joined_to_what_came_before(
+    fake_hub: FakeHub, repo: Repo, downloader: HubDownloader
+) -> None:
+    repo.silent = True
+    file = downloader.resolve(NAME)
+    repo.break_after = [50_000, *[0] * 20]
+    with pytest.raises(DownloadError, match="broke"):
+        downloader.download(file)
+    repo.files[FILE] = bytes(reversed(BIG))
+    repo.break_after = []
+    assert downloader.download(file).read_bytes() == bytes(reversed(BIG))
+    assert {r.headers.get("range") for r in fake_hub.downloads()} == {None}
+
+
+def test_a_file_of_the_right_size_and_other_content_is_fetched_again(
+    fake_hub: FakeHub, repo: Repo, downloader: HubDownloader
+) -> None:
+    file = downloader.resolve(NAME)
+    target = downloader.destination(file)
+    target.parent.mkdir(parents=True)
+    target.write_bytes(bytes(reversed(BIG)))
+    steps: list[Progress] = []
+    assert downloader.download(file, steps.append).read_bytes() == BIG
+    assert steps[0].label == f"verifying {FILE}"
+    repo.files[FILE] = BIG[:-1] + b"x"  # the same name in a later commit
+    assert downloader.download(downloader.resolve(NAME)).read_bytes() == BIG[:-1] + b"x"
+    assert len(fake_hub.downloads()) == 2
+
+
+def test_a_file_is_verified_once_and_again_when_it_has_changed(
+    fake_hub: FakeHub, repo: Repo, downloader: HubDownloader
+) -> None:
+    file = downloader.resolve(NAME)
+    target = downloader.destination(file)
+    target.parent.mkdir(parents=True)
+    target.write_bytes(BIG)
+
+    def labels() -> set[str]:
+        steps: list[Progress] = []
+        assert downloader.download(file, steps.append).read_bytes() == BIG
+        return {step.label.split()[0] for step in steps}
+
+    assert labels() == {"verifying", "downloading"}
+    assert labels() == {"downloading"}
+    os.utime(target, ns=(0, 0))
+    assert labels() == {"verifying", "downloading"}
+    note = target.parent / ".alcove" / f"{FILE}.json"
+    note.write_text("[]")
+    assert labels() == {"verifying", "downloading"}
+    assert fake_hub.downloads() == []
+
+
+def test_a_stop_is_heard_while_the_server_is_silent(
+    fake_hub: FakeHub, repo: Repo, downloader: HubDownloader
+) -> None:
+    repo.stall = threading.Event()
+    file = downloader.resolve(NAME)
+    with pytest.raises(DownloadCancelled):
+        downloader.download(file, cancelled=fake_hub.on_bytes.is_set)
+    assert fake_hub.sent == 0, "the stop waited until the server spoke again"
+    repo.stall.set()
+
+
+def test_a_wait_says_why_and_how_long(repo: Repo, tmp_path: Path) -> None:
+    downloader = HubDownloader(tmp_path / "models", pause=0.001)
+    repo.break_after = [100_000]
+    steps: list[Progress] = []
+    file = downloader.resolve(NAME)
+    repo.busy = 1
+    downloader.download(file, steps.append)
+    waits = [(step.label, step.done) for step in steps if "trying" in step.label]
+    assert waits == [
+        (f"the hub is busy, trying again in 1 s: {FILE}", 0),
+        (f"connection lost, trying again in 1 s: {FILE}", 100_000),
+    ]
 
 
 def test_a_server_without_ranges_sends_it_all_again(
