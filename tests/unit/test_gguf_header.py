@@ -175,7 +175,7 @@ def test_a_number_that_is_none_counts_as_missing(value: float) -> None:
     metadata = [item for item in llama_metadata() if "block_count" not in item[0]]
     odd = ("general.file_type", FLOAT32, value)
     whole = ("llama.block_count", FLOAT32, 2.0)
-    tensors = [("token_embd.weight", (8, 4), 0, 0)]
+    tensors: list[tuple[str, tuple[int, ...], int, int]] = [("token_embd.weight", (8, 4), 0, 0)]
     data = RawGguf([*metadata, whole, odd], tensors, b"\0" * 128).bytes()
     facts = model_facts(parse_header(Bytes(data)))
     assert (facts.layers, facts.quant) == (2, "F32")
