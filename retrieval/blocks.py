@@ -7,7 +7,7 @@ Pure: text in, line numbers out. Lines are counted from 0 here and split at ``\\
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 _TITLE = re.compile(r"^title\s*[:=]\s*(.+?)\s*$", re.IGNORECASE)
-_FENCES = ("---", "+++")
+_KEYS = {
+    "---": re.compile(r"[\w\"'][^:#]{0,60}:(\s|$)"),
+    "+++": re.compile(r"([\w\"'][\w\"'. -]{0,60}=|\[)"),
+}
+"""What a key looks like in the front matter that a fence opens: YAML, TOML."""
+_VALUE = re.compile(r"\s|#|- |-$|[\]})]")  # Indented, a comment, an item, the end of a collection.
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +35,27 @@ class Block:
     """Level of a heading, from 1; 0 for everything else."""
     heading: str = ""
     """Text of a heading, without its marks."""
+    front_matter: bool = False
+    """Whether it is the note's front matter."""
 
 
 def front_matter_end(lines: list[str]) -> int:
-    """Count the lines of the front matter at the start of a note; 0 when there is none."""
-    if not lines or lines[0].rstrip() not in _FENCES:
+    """Count the lines of the front matter at the start of a note, its fences included.
+
+    0 when there is none: a rule at the top of a note opens front matter only when a key follows
+    it at once, and nothing but keys and their values stands before the closing fence.
+    """
+    fence = lines[0].rstrip() if lines else ""
+    if fence not in _KEYS or len(lines) < 3 or not lines[1].strip():
         return 0
-    fence = lines[0].rstrip()
     closing = (fence, "...") if fence == "---" else (fence,)
+    has_key = False
     for number, line in enumerate(lines[1:], start=1):
         if line.rstrip() in closing:
-            return number + 1
-        if line and not line[0].isspace() and not re.match(r"[\w\"'#-]", line):
+            return number + 1 if has_key else 0
+        if _KEYS[fence].match(line):
+            has_key = True
+        elif line.strip() and not _VALUE.match(line):
             return 0
     return 0
 
@@ -62,14 +76,14 @@ def markdown_title(text: str) -> str | None:
 
 @lru_cache(maxsize=2)
 def markdown_blocks(text: str) -> tuple[Block, ...]:
-    """Split a Markdown text into its top-level blocks, front matter left out.
+    """Split a Markdown text into its top-level blocks; front matter is one of them.
 
-    Every line that is not blank and not front matter is in exactly one block.
+    Every line that is not blank is in exactly one block.
     """
     lines = text.split("\n")
     start = front_matter_end(lines)
     body = "\n" * start + "\n".join(lines[start:])
-    blocks: list[Block] = []
+    blocks = [Block(0, start - 1, front_matter=True)] if start else []
     next_line = start
     tokens = _parser().parse(body)
     for number, token in enumerate(tokens):
@@ -115,7 +129,7 @@ def _trimmed(lines: list[str], block: Block) -> Block | None:
         first += 1
     while last >= first and not lines[last].strip():
         last -= 1
-    return Block(first, last, block.level, block.heading) if first <= last else None
+    return replace(block, first=first, last=last) if first <= last else None
 
 
 @lru_cache(maxsize=1)

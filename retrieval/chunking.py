@@ -18,7 +18,7 @@ from retrieval.blocks import Block, markdown_blocks, text_blocks
 from retrieval.packing import Piece, pack
 from retrieval.types import Chunk, Note
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same note gives other chunks: an index of another version is rebuilt."""
 
 MARKDOWN_SUFFIXES = frozenset({".md", ".markdown"})
@@ -103,12 +103,15 @@ class _Cutter:
         """Give blocks as pieces that fit, each with its heading path."""
         pieces: list[Piece] = []
         path: list[tuple[int, str]] = []
+        ends = _section_ends(blocks)
         for number, block in enumerate(blocks):
             if block.level:
                 path = [(level, text) for level, text in path if level < block.level]
                 path.append((block.level, block.heading))
             headings = tuple(text for _, text in path if text)
-            section = self._section(blocks, number) if block.level else 0
+            if block.front_matter and number + 1 < len(blocks) and blocks[number + 1].heading:
+                headings = (blocks[number + 1].heading,)  # It may share the first section's chunk.
+            section = self._span(block.first, blocks[ends[number]].last) if block.level else 0
             tokens = self._span(block.first, block.last)
             if tokens <= self.room(headings):
                 pieces.append(
@@ -127,15 +130,6 @@ class _Cutter:
 
     def _span(self, first: int, last: int) -> int:
         return self._sums[last + 1] - self._sums[first]
-
-    def _section(self, blocks: Sequence[Block], number: int) -> int:
-        """Count the tokens from a heading to the next one of its level or above."""
-        last = blocks[number].last
-        for block in blocks[number + 1 :]:
-            if 0 < block.level <= blocks[number].level:
-                break
-            last = block.last
-        return self._span(blocks[number].first, last)
 
     def _split(self, block: Block, path: tuple[str, ...]) -> list[Piece]:
         """Cut a block at line ends, where the text gives the best reason to."""
@@ -202,6 +196,23 @@ class _Cutter:
                 runs = [text[i : i + room] for i in range(0, len(text), room)]
                 sized.extend(zip(runs, self._measure(runs), strict=True))
         return sized
+
+
+def _section_ends(blocks: Sequence[Block]) -> list[int]:
+    """Give the last block of the section that each heading opens; of others, the block itself.
+
+    A section ends before the next heading of its level or above.
+    """
+    ends = list(range(len(blocks)))
+    opened: list[int] = []
+    for number, block in enumerate(blocks):
+        while block.level and opened and blocks[opened[-1]].level >= block.level:
+            ends[opened.pop()] = number - 1
+        if block.level:
+            opened.append(number)
+    for number in opened:
+        ends[number] = len(blocks) - 1
+    return ends
 
 
 def _without_blank_ends(lines: Sequence[str], first: int, last: int) -> tuple[int, int]:

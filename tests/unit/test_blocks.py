@@ -48,7 +48,13 @@ def test_lines_the_parser_swallows_are_blocks_too() -> None:
         ("---\ntitle: x\n---\nbody", 3),
         ("+++\ntitle = 'x'\n+++\nbody", 3),
         ("---\na: 1\nb:\n  - c\n...\n", 5),
+        ("---\ntags:\n- a\n- b\n# why\n\nlong: >\n  a b\n---\n", 9),
+        ("+++\n# c\n[params]\nlist = [\n  1,\n]\n+++\n", 7),
         ("---\n\nA rule above.\n\nNo end", 0),
+        ("---\n\nA rule above.\n\n---\nB", 0),
+        ("---\n# Section\n\nA rule above: and below.\nMore.\n\n---\nB", 0),
+        ("---\n# Section\n\n- item\n\n---\nB", 0),
+        ("---\n---\n", 0),
         ("text\n---\n", 0),
         ("", 0),
     ],
@@ -57,8 +63,15 @@ def test_front_matter(text: str, lines: int) -> None:
     assert front_matter_end(text.split("\n")) == lines
 
 
-def test_front_matter_is_in_no_block() -> None:
-    assert _shape("---\ntitle: x\n---\n# H\ntext\n") == [(3, 3, 1), (4, 4, 0)]
+def test_front_matter_is_a_block() -> None:
+    text = "---\ntitle: x\n---\n# H\ntext\n"
+    assert _shape(text) == [(0, 2, 0), (3, 3, 1), (4, 4, 0)]
+    assert [b.front_matter for b in markdown_blocks(text)] == [True, False, False]
+
+
+def test_a_rule_at_the_top_hides_nothing() -> None:
+    text = "---\n\nFirst section.\n\n---\n\nSecond.\n"
+    assert {line for b in markdown_blocks(text) for line in range(b.first, b.last + 1)} >= {2, 6}
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.blocks import front_matter_end
-from retrieval.chunking import chunk_note, indexed_text
+from retrieval.blocks import Block
+from retrieval.chunking import _Cutter, chunk_note, indexed_text
 from retrieval.types import Chunk, Fingerprint, Note
 
 LIMIT = 40
@@ -42,12 +43,34 @@ def test_a_small_note_is_one_chunk() -> None:
 def test_an_empty_note_has_no_chunks() -> None:
     assert _chunks("") == []
     assert _chunks("\n \n\t\n") == []
-    assert _chunks("---\ntitle: x\n---\n") == []
 
 
-def test_front_matter_is_left_out_and_lines_still_count_from_the_top() -> None:
-    (chunk,) = _chunks("---\ntitle: x\n---\n\nBody.\n")
-    assert (chunk.text, chunk.first_line) == ("Body.", 5)
+def test_front_matter_is_found_with_the_section_below_it() -> None:
+    (chunk,) = _chunks("---\ntags: [tea]\n---\n\n# Head\n\nBody.\n")
+    assert chunk.text == "---\ntags: [tea]\n---\n\n# Head\n\nBody."
+    assert (chunk.first_line, chunk.last_line) == (1, 7)
+    assert chunk.headings == ("Head",)
+
+
+def test_long_front_matter_is_cut_like_anything_else() -> None:
+    chunks = _chunks("---\n" + "".join(f"k{i}: {_words(9)}\n" for i in range(8)) + "---\nBody.\n")
+    assert [c.first_line for c in chunks] == sorted({c.first_line for c in chunks})
+    assert (chunks[0].first_line, chunks[-1].last_line) == (1, 11)
+
+
+def test_sections_are_measured_in_one_pass() -> None:
+    class Counted(tuple[Block, ...]):
+        looks = 0
+
+        def __getitem__(self, key: Any) -> Any:  # noqa: ANN401 (an index or a slice)
+            found = super().__getitem__(key)
+            Counted.looks += len(found) if isinstance(key, slice) else 1
+            return found
+
+    count = 500
+    blocks = Counted(Block(i, i, 1 + i % 3, "H") for i in range(count))
+    assert len(_Cutter(_note(""), ["# H"] * count, _count, LIMIT).pieces(blocks)) == count
+    assert Counted.looks < 10 * count
 
 
 def test_sections_that_do_not_fit_together_are_cut_at_their_headings() -> None:
@@ -116,7 +139,20 @@ line_strategy = st.one_of(
     st.sampled_from(
         ["# H", "## Sub", "### Deep", "```", "- item", "  more", "1. one", "| a | b |", "|---|---|"]
     ),
-    st.sampled_from(["---", "===", "> quote", "    code", "[r]: http://x", "<div>", "\t"]),
+    st.sampled_from(
+        [
+            "---",
+            "+++",
+            "k: v",
+            "k = 1",
+            "===",
+            "> quote",
+            "    code",
+            "[r]: http://x",
+            "<div>",
+            "\t",
+        ]
+    ),
     st.integers(1, 240).map(_words),
     st.text(alphabet="ab .!。\u2028\x0c*_`#", max_size=90),
 )
@@ -136,8 +172,7 @@ def test_any_text_is_covered_by_chunks_that_are_its_own_lines(text: str, path: s
         assert chunk.text.strip()
         assert _count([indexed_text(chunk)])[0] <= WIDE_LIMIT
         covered.update(range(chunk.first_line - 1, chunk.last_line))
-    start = front_matter_end(lines) if path == "n.md" else 0
-    wanted = {i for i in range(start, len(lines)) if lines[i].strip()}
+    wanted = {i for i, line in enumerate(lines) if line.strip()}
     assert wanted <= covered
     assert len({c.id for c in chunks}) == len(chunks)
     assert [c.first_line for c in chunks] == sorted(c.first_line for c in chunks)
