@@ -7,6 +7,7 @@ loads neither torch nor Chroma. Stopping at any point keeps what was done.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -62,10 +63,12 @@ class Indexer:
         """Index a folder; see ``Library.index``."""
         started = time.monotonic()
         root = require_folder(folder)
-        with self._one_at_a_time, self._indexes.writing(_LOCK_WAIT_SECONDS):
+        reporter = _Reporter(report, cancelled)
+        wait = math.inf if background else _LOCK_WAIT_SECONDS
+        with self._one_at_a_time, self._indexes.writing(wait, reporter.wait):
             self._running = str(root)
             try:
-                return self._run(root, _Reporter(report, cancelled), embed, background, started)
+                return self._run(root, reporter, embed, background, started)
             finally:
                 self._running = None
 
@@ -222,6 +225,10 @@ class _Reporter:
             raise IndexCancelled(
                 "Indexing was stopped.", "What was done is kept; index again to go on from there."
             )
+
+    def wait(self) -> None:
+        """Report that another process has to end its run first."""
+        self.step("waiting for another index run", 0, 0)
 
     def step(self, label: str, done: int, total: int) -> None:
         """Report that ``done`` units are finished."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,17 +48,23 @@ class Indexes:
             self.store.close()
 
     @contextmanager
-    def writing(self, wait: float) -> Iterator[None]:
+    def writing(self, wait: float, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Keep other processes from writing during the block.
 
-        Raises ``IndexLockedError`` when one of them does so for longer than ``wait`` seconds.
+        ``waiting`` is called while one of them does, and may raise to stop. Raises
+        ``IndexLockedError`` when that takes longer than ``wait`` seconds.
         """
-        with self._write_lock.hold(wait):
+        with self._write_lock.hold(wait, waiting):
             with self._lock:
                 self._follow_others()
                 self.store.set_rules(self._rules())
                 self._generation = self.store.generation()
             yield
+
+    @property
+    def other_writer(self) -> int | None:
+        """The id of the other process that is writing; None when there is none."""
+        return self._write_lock.other_holder()
 
     def lexical(self) -> LexicalIndex:
         """Give the keyword leg as of the last change, by whichever process."""

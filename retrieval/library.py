@@ -47,8 +47,9 @@ class Library:
         """Bring the index up to date with a folder.
 
         Notes can be found by keyword as they are read; vectors follow, unless ``embed`` is false.
-        ``background`` embeds at the lowest priority. Raises ``FolderError``, ``IndexLockedError``,
-        ``EmbedderError``, and ``IndexCancelled`` soon after ``cancelled`` answers true.
+        ``background`` embeds at the lowest priority, and waits for as long as another process
+        writes. Raises ``FolderError``, ``IndexLockedError``, ``EmbedderError``, and
+        ``IndexCancelled`` soon after ``cancelled`` answers true.
         """
         try:
             return self._indexer.run(folder, report, cancelled, embed=embed, background=background)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,17 +31,29 @@ class WriteLock:
         """Whether this process holds it."""
         return self._holders > 0
 
+    def other_holder(self) -> int | None:
+        """Give the id of the other process that holds it; None when none is known to."""
+        holder = None if self.held else self._read_holder()
+        if holder is None or not self._acquire():
+            return holder
+        self._release()  # Its holder was killed before it could say that it is done.
+        return None
+
     @contextmanager
-    def hold(self, wait: float) -> Iterator[None]:
+    def hold(self, wait: float, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold it for the block, waiting at most ``wait`` seconds.
 
-        Raises ``IndexLockedError`` when another process has it.
+        ``waiting`` is called many times a second meanwhile, and may raise to stop. Raises
+        ``IndexLockedError`` when another process has it.
         """
         deadline = time.monotonic() + wait
         while not self._acquire():
+            waiting()
             if time.monotonic() >= deadline:
+                holder = self._read_holder()
                 raise IndexLockedError(
-                    f"Another process is writing to this index{self._who()}.",
+                    "Another process is writing to this index"
+                    + (f" (process {holder})." if holder is not None else "."),
                     "Wait until it is done, or end it, then try again.",
                 )
             time.sleep(_POLL_SECONDS)
@@ -66,10 +78,12 @@ class WriteLock:
         with self._mutex:
             self._holders -= 1
             if not self._holders:
+                with contextlib.suppress(OSError):
+                    self._holder.unlink()
                 self._file.release()
 
-    def _who(self) -> str:
+    def _read_holder(self) -> int | None:
         try:
-            return f" (process {int(self._holder.read_text())})"
+            return int(self._holder.read_text())
         except (OSError, ValueError):
-            return ""
+            return None

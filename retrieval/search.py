@@ -193,10 +193,11 @@ class Searcher:
             if not pending and not missing:
                 continue
             stale = True
-            if self._indexer.running == folder:
+            indexing = self._indexing(folder)
+            if indexing:
                 what = _notes(pending) if pending else f"{missing} of {chunks} chunks"
                 verb = "to be read" if pending else "to be embedded"
-                notices.append(f"{folder} is still being indexed: {what} {verb}.")
+                notices.append(f"{indexing}: {what} {verb}.")
                 continue
             if pending:
                 notices.append(
@@ -211,6 +212,13 @@ class Searcher:
             elif missing:
                 notices.append(f"Embeddings are missing; run: alcove index {folder}")
         return stale
+
+    def _indexing(self, folder: str) -> str:
+        """Say who is indexing a folder; empty when nobody is."""
+        if self._indexer.running == folder:
+            return f"{folder} is still being indexed"
+        other = self._indexes.other_writer
+        return "" if other is None else f"{folder}: process {other} is indexing it"
 
     def _pending(self, folder: str) -> int:
         """Count the files that changed, from a scan that is recent for what it costs."""
