@@ -1,8 +1,8 @@
 """Downloads that survive: resumed where they broke off, verified whole, then given their name.
 
 huggingface_hub deletes what a broken download has fetched, so its metadata, tokens and errors are
-used and the bytes are fetched here. While a file is incomplete it is called ``NAME.part``, beside
-a ``NAME.part.json`` that says which content it is a part of.
+used and the bytes are fetched by ``models.remote``. While a file is incomplete it is called
+``NAME.part``, beside a ``NAME.part.json`` that says which content it is a part of.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import logging
 from collections import deque
+from collections.abc import Collection
 from typing import Any, TypeAlias
 
 from models.errors import LoadError
@@ -22,7 +23,11 @@ logger.addHandler(logging.NullHandler())
 
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING, 4: logging.ERROR}
 _CONTINUED = 5
-_GPU_KINDS = (1, 2)  # GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU of ggml-backend.h
+CPU_KIND = 0
+"""``GGML_BACKEND_DEVICE_TYPE_CPU`` of ggml-backend.h."""
+GPU_KINDS = (1, 2)
+"""``GGML_BACKEND_DEVICE_TYPE_GPU`` and ``_IGPU``."""
+
 _recent_errors: deque[str] = deque(maxlen=8)
 _keep: list[object] = []  # callbacks that C holds must not be collected
 
@@ -75,8 +80,8 @@ def last_error() -> str:
     return lines[0].rstrip(".") if lines else "no reason was given"
 
 
-def devices() -> tuple[GpuDevice, ...]:
-    """List the GPUs that this build of llama.cpp can use, with their memory now.
+def devices(kinds: Collection[int] = GPU_KINDS) -> tuple[GpuDevice, ...]:
+    """List the devices that this build of llama.cpp can use, with their memory now.
 
     Asks ggml's device API, which starts the GPU's driver: call it in the engine's process only.
     Raises ``LoadError`` when llama.cpp is not installed.
@@ -100,7 +105,7 @@ def devices() -> tuple[GpuDevice, ...]:
     found = []
     for index in range(count()):
         device = get(index)
-        if kind(device) not in _GPU_KINDS:
+        if kind(device) not in kinds:
             continue
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         memory(device, ctypes.byref(free), ctypes.byref(total))

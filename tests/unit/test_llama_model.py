@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
+import psutil
 import pytest
 
 from models.errors import (
@@ -18,6 +20,7 @@ from models.errors import (
     ModelNotFoundError,
 )
 from models.llama import LlamaModel, devices
+from models.llama.binding import CPU_KIND, GPU_KINDS, Handle
 from models.types import (
     ChatMessage,
     Completed,
@@ -58,6 +61,25 @@ def answer(events: list[StreamEvent]) -> str:
 def completed(events: list[StreamEvent]) -> Completed:
     assert isinstance(events[-1], Completed)
     return events[-1]
+
+
+class CancellingDecode:
+    """llama.cpp, but whenever a computation is about to begin another thread cancels it."""
+
+    def __init__(self, model: LlamaModel) -> None:
+        self.results: list[int] = []
+        self._model = model
+        self._native = model._native
+
+    def __getattr__(self, name: str) -> Handle:
+        return getattr(self._native, name)
+
+    def llama_decode(self, context: Handle, batch: Handle) -> int:
+        thread = threading.Thread(target=self._model.cancel)
+        thread.start()
+        thread.join()
+        self.results.append(self._native.llama_decode(context, batch))
+        return self.results[-1]
 
 
 def test_loading_reports_progress_and_says_what_was_loaded(path: Path) -> None:
@@ -143,11 +165,13 @@ def test_the_next_turn_reads_only_its_own_tokens(model: LlamaModel) -> None:
 
 def test_a_reused_cache_changes_no_answer(path: Path, model: LlamaModel) -> None:
     list(model.stream(ask(LONG), GREEDY))
-    warm = answer(list(model.stream(ask(LONG, "Yes.", "Why?"), GREEDY)))
+    warm = list(model.stream(ask(LONG, "Yes.", "Why?"), GREEDY))
     fresh = LlamaModel.load(LoadOptions(path, threads=1))
-    cold = answer(list(fresh.stream(ask(LONG, "Yes.", "Why?"), GREEDY)))
+    cold = list(fresh.stream(ask(LONG, "Yes.", "Why?"), GREEDY))
     fresh.close()
-    assert warm == cold
+    assert completed(warm).cached_tokens > 128
+    assert completed(cold).cached_tokens == 0
+    assert answer(warm) == answer(cold)
 
 
 def test_a_state_that_cannot_be_cut_back_is_continued_or_begun_anew(tmp_path: Path) -> None:
@@ -178,35 +202,32 @@ def test_a_cancel_ends_the_answer_with_what_there_is(model: LlamaModel) -> None:
     assert completed(list(model.stream(ask("Hello"), GREEDY))).reason == "length"
 
 
-def test_a_cancel_in_the_middle_of_a_batch_keeps_the_cache_right(model: LlamaModel) -> None:
-    clean = answer(list(model.stream(ask(LONG + "clean"), GREEDY)))
+def test_a_cancel_in_the_middle_of_a_prompt_keeps_the_cache_right(
+    path: Path, model: LlamaModel
+) -> None:
+    """The byte alone, without the flag that the loop looks at, stops a computation."""
+    whole = completed(list(model.stream(ask("first"), GREEDY)))
     stream = model.stream(ask("other " + LONG), GREEDY)
-    assert isinstance(next(stream), Prefilling)
+    read = [event.done for event in islice(stream, 3) if isinstance(event, Prefilling)]
+    assert read[0] < whole.prompt_tokens  # only the template's beginning was known
     model._loaded.abort[0] = b"\1"  # as cancel() does, while llama.cpp computes
-    model._cancel.set()
     rest = list(stream)
     assert [type(event) for event in rest] == [Completed]
     assert completed(rest).reason == "cancelled"
-    assert answer(list(model.stream(ask(LONG + "clean"), GREEDY))) == clean
+    again = list(model.stream(ask("other " + LONG), GREEDY))
+    assert completed(again).cached_tokens == read[-1] == read[0] + 2 * 128
+    fresh = LlamaModel.load(LoadOptions(path, threads=1))
+    assert answer(again) == answer(list(fresh.stream(ask("other " + LONG), GREEDY)))
+    fresh.close()
 
 
-def test_llama_cpp_itself_stops_when_it_is_told(model: LlamaModel) -> None:
-    """The byte alone, without the flag that the loop looks at, stops a computation."""
-    stream = model.stream(ask(LONG), GREEDY)
-    next(stream)
-    model._loaded.abort[0] = b"\1"
-    assert completed(list(stream)).reason == "cancelled"
-
-
-def test_cancel_from_another_thread_during_the_prompt(path: Path) -> None:
-    loaded = LlamaModel.load(LoadOptions(path, threads=1))
-    stream = loaded.stream(ask(LONG), GREEDY)
-    next(stream)
-    thread = threading.Thread(target=loaded.cancel)
-    thread.start()
-    thread.join()
-    assert completed(list(stream)).reason == "cancelled"
-    loaded.close()
+def test_a_cancel_from_another_thread_stops_a_computation(model: LlamaModel) -> None:
+    native = CancellingDecode(model)
+    model._native = native
+    events = list(model.stream(ask(LONG), GREEDY))
+    assert native.results == [2]  # llama.cpp's code for a computation that was aborted
+    assert [type(event) for event in events] == [Prefilling, Completed]
+    assert completed(events).reason == "cancelled"
 
 
 def test_an_answer_that_nobody_reads_to_the_end_is_given_up(model: LlamaModel) -> None:
@@ -295,5 +316,10 @@ def test_a_closed_model_says_so(path: Path) -> None:
         loaded.stream(ask("Hello"), GREEDY)
 
 
-def test_devices_have_memory() -> None:
-    assert all(0 <= device.free <= device.total for device in devices())
+def test_devices_are_told_with_their_memory() -> None:
+    (cpu,) = devices((CPU_KIND,))
+    assert cpu.name == "CPU"
+    assert cpu.description
+    assert 0 < cpu.free <= cpu.total <= psutil.virtual_memory().total
+    both = devices((CPU_KIND, *GPU_KINDS))
+    assert {device.name for device in both} == {"CPU"} | {device.name for device in devices()}
