@@ -33,6 +33,14 @@ class IndexDamagedError(RetrievalError):
     """The index on disk cannot be opened; the notes are untouched and it can be rebuilt."""
 
 
+class VectorIndexError(RetrievalError):
+    """The vector index cannot be used now; keywords still find what they find."""
+
+
+class VectorIndexDamagedError(VectorIndexError):
+    """The vector index on disk cannot be read; it can be rebuilt from the stored vectors."""
+
+
 class EmbedderError(RetrievalError):
     """The embedding model is missing, altered or cannot be loaded."""
 

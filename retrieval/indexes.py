@@ -84,10 +84,15 @@ class Indexes:
 
     def vectors(self) -> VectorIndex:
         """Give the vector leg, loading Chroma when needed; the embedder loads when it is used."""
+        with self._lock:
+            if not self._write_lock.held:
+                self._follow_others()
         if not self._vectors.is_open:
             try:
                 with self.writing(wait=0.0):
                     self._vectors.open(synchronise=True)
+                    with self._lock:
+                        self._generation = self.store.generation()
             except IndexLockedError:
                 self._vectors.open(synchronise=False)
         return self._vectors

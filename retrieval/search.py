@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.errors import EmbedderError, IndexDamagedError, IndexLockedError
+from retrieval.errors import (
+    EmbedderError,
+    IndexDamagedError,
+    IndexLockedError,
+    VectorIndexError,
+)
 from retrieval.fusion import DEPTH, Fused, fuse
 from retrieval.indexer import Indexer
 from retrieval.indexes import Indexes
@@ -84,7 +89,7 @@ class Searcher:
         if vector:
             try:
                 rankings["vector"] = self._vector_hits(text, scope, notices)
-            except (EmbedderError, IndexDamagedError) as error:
+            except (EmbedderError, IndexDamagedError, VectorIndexError) as error:
                 if query.leg == "vector":
                     raise
                 notices.append(f"Searched by keywords only. {error}")

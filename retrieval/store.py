@@ -231,6 +231,11 @@ class Store:
         """Give a number that every change of files or vectors raises."""
         return int(self._database.read("SELECT value FROM meta WHERE key = 'generation'")[0][0])
 
+    def mark_changed(self) -> None:
+        """Raise the generation, so that every process loads its legs again."""
+        with self._database.write():
+            pass
+
     def counts(self, folder: str, embedder: str) -> tuple[int, int, int]:
         """Count a folder's notes, its chunks, and its chunks that have a vector."""
         (notes,) = self._database.read(

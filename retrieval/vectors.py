@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from retrieval.errors import IndexDamagedError
+from retrieval.errors import RetrievalError, VectorIndexDamagedError, VectorIndexError
 from retrieval.store import Store
 from retrieval.types import Embedder, Hit, Leg
 
@@ -54,22 +54,16 @@ class VectorIndex:
     def open(self, *, synchronise: bool) -> None:
         """Load Chroma; when this process may write, bring it in step with the store.
 
-        An unreadable Chroma folder is rebuilt from the stored vectors.
+        A damaged Chroma folder is then rebuilt from the stored vectors. Raises
+        ``VectorIndexError``.
         """
         with self._lock:
             if self._collection is not None:
                 return
             try:
-                self._connect()
-                if synchronise:
-                    self._synchronise()
-            except (KeyboardInterrupt, SystemExit):
-                raise
-            except BaseException as error:  # Chroma's core panics with a bare BaseException.
-                if not synchronise:
-                    self.close()
-                    raise _unusable(self._directory, error) from error
-                self._rebuild()
+                self._start(synchronise)
+            except VectorIndexDamagedError:
+                self._start_again(synchronise)
 
     def close(self) -> None:
         """Let go of Chroma; it can be opened again."""
@@ -169,34 +163,55 @@ class VectorIndex:
         self.remove(sorted(held - wanted))
         self.add(sorted(wanted - held))
 
-    def _rebuild(self) -> None:
-        """Start Chroma anew from the stored vectors."""
+    def _start(self, synchronise: bool) -> None:
+        def start() -> None:
+            self._connect()
+            if synchronise:
+                self._synchronise()
+
+        try:
+            _guarded(self._directory, start)
+        except BaseException:
+            self._let_go()  # Half in step it must not pass for open.
+            raise
+
+    def _start_again(self, synchronise: bool) -> None:
+        """Try once more, as what failed may have passed; only then start Chroma anew."""
+        try:
+            self._start(synchronise)
+        except VectorIndexDamagedError:
+            if not synchronise:
+                raise
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._start(synchronise)
+            self._store.mark_changed()  # Other processes have the old folder open.
+
+    def _let_go(self) -> None:
+        """Close Chroma, and keep it from handing out the client that failed to start."""
         from chromadb.api.shared_system_client import SharedSystemClient
 
         self.close()
-        SharedSystemClient.clear_system_cache()  # It would hand out the one that failed to start.
-        shutil.rmtree(self._directory, ignore_errors=True)
-
-        def build() -> None:
-            self._connect()
-            self._synchronise()
-
-        _guarded(self._directory, build)
+        SharedSystemClient.clear_system_cache()
 
 
 def _guarded(directory: Path, work: Callable[[], T]) -> T:
     """Run a call into Chroma; what it raises becomes an error with a remedy."""
     try:
         return work()
-    except (KeyboardInterrupt, SystemExit, IndexDamagedError):
+    except (KeyboardInterrupt, SystemExit, RetrievalError):
         raise
+    except (OSError, MemoryError, ImportError) as error:  # These say nothing of what is on disk.
+        raise VectorIndexError(
+            f"The vector index in {directory} cannot be used now ({_said(error)}).",
+            "Check that there is memory and disk space, and try again; it is left as it is.",
+        ) from error
     except BaseException as error:  # Chroma's core panics with a bare BaseException.
-        raise _unusable(directory, error) from error
+        raise VectorIndexDamagedError(
+            f"The vector index in {directory} cannot be used ({_said(error)}).",
+            f"Delete the folder {directory} and run the same command again: it is rebuilt from the "
+            "stored vectors in moments.",
+        ) from error
 
 
-def _unusable(directory: Path, error: BaseException) -> IndexDamagedError:
-    return IndexDamagedError(
-        f"The vector index in {directory} cannot be used ({type(error).__name__}: {error}).",
-        f"Delete the folder {directory} and run the same command again: it is rebuilt from the "
-        "stored vectors in moments.",
-    )
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

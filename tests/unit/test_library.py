@@ -1,11 +1,13 @@
 """Indexing and searching through the facade, with an embedder that takes no time."""
 
 import errno
+import itertools
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from retrieval.errors import (
     IndexCancelled,
     IndexDamagedError,
     IndexMissingError,
+    VectorIndexError,
 )
 from retrieval.library import Library
 from retrieval.types import Forgotten, LegChoice, Progress, Query, SearchResult
@@ -308,8 +311,57 @@ def test_chroma_is_rebuilt_from_the_store(tmp_path: Path, notes: Path) -> None:
             path.write_bytes(b"garbage" * 100)
     embedder = WordEmbedder()
     with Library(tmp_path / "index", embedder) as library:
+        generation = library._indexes.store.generation()
         assert library.search(Query("tea", leg="vector")).passages == before.passages
+        assert library._indexes.store.generation() > generation, "others would not reopen it"
+        assert library._indexes.vectors_ready
     assert embedder.embedded == []
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left"), MemoryError()])
+def test_what_chroma_cannot_help_does_not_cost_its_folder(
+    tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    with Library(tmp_path / "index", WordEmbedder()) as library:
+        library.index(notes)
+    marker = tmp_path / "index/chroma/marker"
+    marker.touch()
+
+    def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    with Library(tmp_path / "index", WordEmbedder()) as library:
+        with monkeypatch.context() as failing:
+            failing.setattr("chromadb.PersistentClient", fail)
+            with pytest.raises(VectorIndexError, match="cannot be used now"):
+                library.search(Query("tea", leg="vector"))
+            result = library.search(Query("tea"))
+            assert result.legs == ("bm25",)
+            assert any("left as it is" in n for n in result.notices)
+        assert library.search(Query("tea")).legs == ("bm25", "vector")
+    assert marker.exists()
+
+
+def test_chroma_is_tried_twice_before_its_folder_is_removed(
+    tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import chromadb
+
+    with Library(tmp_path / "index", WordEmbedder()) as library:
+        library.index(notes)
+    marker = tmp_path / "index/chroma/marker"
+    marker.touch()
+    real, calls = chromadb.PersistentClient, itertools.count()
+
+    def fail_once(*arguments: Any, **named: Any) -> object:  # noqa: ANN401
+        if not next(calls):
+            raise RuntimeError("busy")
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(chromadb, "PersistentClient", fail_once)
+    with Library(tmp_path / "index", WordEmbedder()) as library:
+        assert library.search(Query("tea")).legs == ("bm25", "vector")
+    assert marker.exists()
 
 
 def test_vectors_lost_between_store_and_chroma_are_added_on_opening(
