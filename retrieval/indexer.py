@@ -10,6 +10,7 @@ import contextlib
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -81,10 +82,7 @@ class Indexer:
         with self._indexes.writing(wait=0.0):
             known = self._store.files(str(folder))
             for path in paths:
-                if stat_note(folder, path) is None:
-                    self._indexes.remove(str(folder), path)
-                else:
-                    self._take(folder, path, known.get(path))
+                self._take(folder, path, known.get(path))
             if not self._indexes.vectors_ready:
                 return
             name = self._indexes.embedder.name
@@ -124,12 +122,7 @@ class Indexer:
         scan = scan_folder(root)
         known = self._store.files(folder)
         changed_stat = [p for p, s in scan.files.items() if not _same_stat(s, known.get(p))]
-        counts = {
-            "added": 0,
-            "changed": 0,
-            "skipped": 0,
-            "unchanged": len(scan.files) - len(changed_stat),
-        }
+        counts = Counter(unchanged=len(scan.files) - len(changed_stat))
         for done, path in enumerate(changed_stat):
             reporter.step("reading notes", done, len(changed_stat))
             counts[self._take(root, path, known.get(path))] += 1
@@ -152,7 +145,7 @@ class Indexer:
         return IndexReport(
             added=counts["added"],
             changed=counts["changed"],
-            removed=sum(not known[p].reason for p in gone),
+            removed=counts["removed"] + sum(not known[p].reason for p in gone),
             unchanged=counts["unchanged"] - _still_skipped(scan, known),
             skipped=skipped,
             chunks=chunks,
@@ -165,10 +158,7 @@ class Indexer:
         try:
             data, fingerprint = read_bytes(root, path)
         except UnusableNoteError as error:
-            now = stat_note(root, path) or FileStat(0, 0)
-            # Without its time the file is tried again by every run, until it can be read.
-            fingerprint = Fingerprint(now.size, now.mtime_ns if error.lasting else -1, "")
-            return self._skip(folder, path, fingerprint, str(error))
+            return self._unreadable(root, path, before, error)
         settled = _settled(fingerprint)
         if before is not None and before.fingerprint.sha256 == fingerprint.sha256:
             self._indexes.touch(folder, path, settled)
@@ -179,6 +169,24 @@ class Indexer:
             return self._skip(folder, path, settled, str(error))
         self._indexes.put_note(note, settled)
         return "added" if before is None or before.reason else "changed"
+
+    def _unreadable(
+        self, root: Path, path: str, before: StoredFile | None, error: UnusableNoteError
+    ) -> str:
+        """Store why a file cannot be read, or forget it when it is gone."""
+        folder = str(root)
+        try:
+            now = stat_note(root, path)
+        except OSError:
+            if before is not None:
+                return "unchanged"  # What lies above it cannot be reached: it may well be there.
+            now = FileStat(0, 0)
+        if now is None:
+            self._indexes.remove(folder, path)
+            return "removed" if before is not None and not before.reason else "vanished"
+        # Without its time the file is tried again by every run, until it can be read.
+        fingerprint = Fingerprint(now.size, now.mtime_ns if error.lasting else -1, "")
+        return self._skip(folder, path, fingerprint, str(error))
 
     def _skip(self, folder: str, path: str, fingerprint: Fingerprint, reason: str) -> str:
         self._indexes.put_skipped(folder, path, fingerprint, reason)
@@ -267,7 +275,8 @@ def _differs(folder: Path, path: str, now: FileStat, before: StoredFile | None) 
 def _gone(scan: Scan, known: dict[str, StoredFile]) -> list[str]:
     """Give the paths that the index knows and the folder no longer has."""
     present = scan.files.keys() | {skip.path for skip in scan.skipped}
-    return [path for path in known if path not in present]
+    unknown = tuple(f"{folder}/" for folder in scan.unlisted)
+    return [p for p in known if p not in present and not p.startswith(unknown)]
 
 
 def _still_skipped(scan: Scan, known: dict[str, StoredFile]) -> int:

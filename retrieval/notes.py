@@ -9,7 +9,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +27,7 @@ MAX_BYTES = 20 * 1000 * 1000
 NOT_THERE = "is not there"
 """The problem of a folder that was deleted, moved or unmounted."""
 
+_GONE = (FileNotFoundError, NotADirectoryError)
 _OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -48,6 +49,8 @@ class Scan:
     """Every file with a note's ending that can be opened as one, readable or not."""
     skipped: tuple[Skipped, ...]
     """Things with a note's ending that are no plain files, and folders that cannot be listed."""
+    unlisted: tuple[str, ...]
+    """Those folders: nothing is known of what is below them."""
 
 
 class UnusableNoteError(Exception):
@@ -62,11 +65,18 @@ class UnusableNoteError(Exception):
 def resolve_folder(folder: str | Path) -> Path:
     """Give the absolute path that names a folder in the index; it need not exist."""
     try:
-        return Path(folder).expanduser().resolve()
+        path = Path(folder).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise FolderError(
-            f"{folder} is not a usable path ({error}).", "Give the path of a folder of notes."
+            f"{_readable(str(folder))} is not a usable path ({error}).",
+            "Give the path of a folder of notes.",
         ) from error
+    if _readable(str(path)) != str(path):
+        raise FolderError(
+            f"The name of the folder {_readable(str(path))} is not valid Unicode.",
+            "Rename it, or the folder above it that is spelled so.",
+        )
+    return path
 
 
 def require_folder(folder: str | Path) -> Path:
@@ -81,9 +91,7 @@ def require_folder(folder: str | Path) -> Path:
         with os.scandir(path):
             return path
     except OSError as error:
-        raise FolderError(
-            f"{path} cannot be read: {_plain(error)}.", "Check the folder's permissions."
-        ) from error
+        raise _unlistable(path, error) from error
 
 
 def folder_problem(folder: Path) -> str:
@@ -91,7 +99,7 @@ def folder_problem(folder: Path) -> str:
     try:
         with os.scandir(folder):
             return ""
-    except (FileNotFoundError, NotADirectoryError):
+    except _GONE:
         return NOT_THERE
     except OSError as error:
         return f"cannot be reached ({_plain(error)})"
@@ -105,6 +113,7 @@ def scan_folder(folder: Path) -> Scan:
     require_folder(folder)
     files: dict[str, FileStat] = {}
     skipped: list[Skipped] = []
+    unlisted: list[str] = []
     root = str(folder)
     pending = [""]
     while pending:
@@ -112,7 +121,11 @@ def scan_folder(folder: Path) -> Scan:
         try:
             entries = sorted(os.scandir(Path(root, prefix)), key=lambda e: e.name)
         except OSError as error:
-            skipped.append(Skipped(prefix, f"the folder cannot be listed: {_plain(error)}"))
+            if not prefix:
+                raise _unlistable(folder, error) from error
+            if not isinstance(error, _GONE):
+                unlisted.append(prefix)
+                skipped.append(Skipped(prefix, f"the folder cannot be listed: {_plain(error)}"))
             continue
         for entry in entries:
             if entry.name.startswith("."):
@@ -126,7 +139,7 @@ def scan_folder(folder: Path) -> Scan:
                         files[path] = item
                     else:
                         skipped.append(item)
-    return Scan(files, tuple(sorted(skipped, key=lambda s: s.path)))
+    return Scan(files, _named_apart(skipped, files), tuple(unlisted))
 
 
 def is_note(path: str) -> bool:
@@ -135,10 +148,13 @@ def is_note(path: str) -> bool:
 
 
 def stat_note(folder: Path, path: str) -> FileStat | None:
-    """Give a note's stat as it is now; nothing when there is no such file."""
+    """Give a note's stat as it is now; nothing when there is no such file.
+
+    Raises ``OSError`` when that cannot be told.
+    """
     try:
         info = Path(folder, path).stat()
-    except (OSError, ValueError):
+    except _GONE:
         return None
     return FileStat(info.st_size, info.st_mtime_ns) if stat.S_ISREG(info.st_mode) else None
 
@@ -200,11 +216,8 @@ def _decode_utf16(data: bytes) -> str:
 
 def _look(folder: Path, path: str, entry: os.DirEntry[str]) -> Iterator[FileStat | Skipped]:
     """Give a directory entry's stat, or why it is no note; nothing for a link out of the folder."""
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        readable = path.encode("utf-8", "replace").decode()
-        yield Skipped(readable, "its name is not valid Unicode; rename it")
+    if _readable(path) != path:
+        yield Skipped(path, "its name is not valid Unicode; rename it")
         return
     try:
         if entry.is_symlink():
@@ -219,6 +232,30 @@ def _look(folder: Path, path: str, entry: os.DirEntry[str]) -> Iterator[FileStat
         yield FileStat(info.st_size, info.st_mtime_ns)
     elif not stat.S_ISDIR(info.st_mode):
         yield Skipped(path, "it is not a plain file")
+
+
+def _named_apart(skipped: Sequence[Skipped], files: Collection[str]) -> tuple[Skipped, ...]:
+    """Spell names that are not valid Unicode so that they are, each unlike any other name."""
+    taken = set(files)
+    named: list[Skipped] = []
+    for skip in sorted(skipped, key=lambda s: (_readable(s.path) != s.path, s.path)):
+        path = _readable(skip.path)
+        while path in taken:
+            path += "?"
+        taken.add(path)
+        named.append(Skipped(path, skip.reason))
+    return tuple(sorted(named, key=lambda s: s.path))
+
+
+def _readable(path: str) -> str:
+    """Give a path as valid Unicode, with what is not written as escapes."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _unlistable(folder: Path, error: OSError) -> FolderError:
+    return FolderError(
+        f"{folder} cannot be read: {_plain(error)}.", "Check the folder's permissions."
+    )
 
 
 def _too_large(size: int) -> str:

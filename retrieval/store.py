@@ -215,13 +215,13 @@ class Store:
 
     def all_terms(self) -> TermBatch:
         """Give the terms of every chunk, as the keyword leg loads them."""
-        folders = dict(self._database.read("SELECT number, path FROM folders"))
         rows = self._database.read(
-            "SELECT id, folder, terms, counts FROM chunk_terms ORDER BY chunk"
+            "SELECT id, f.path, terms, counts FROM chunk_terms"
+            " JOIN folders f ON f.number = folder ORDER BY chunk"
         )
         return TermBatch(
             chunk_ids=[row[0] for row in rows],
-            folders=[folders[row[1]] for row in rows],
+            folders=[row[1] for row in rows],
             sizes=np.array([len(row[3]) // 2 for row in rows], np.int64),
             terms=np.frombuffer(b"".join(row[2] for row in rows), "<i4"),
             counts=np.frombuffer(b"".join(row[3] for row in rows), "<u2"),

@@ -5,7 +5,7 @@ import itertools
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +194,38 @@ def test_a_folder_that_cannot_be_reached_does_not_silence_the_others(
     assert not result.stale
     status = library.status()
     assert (status.notes, status.pending) == (4, 0)
+
+
+def test_a_subfolder_that_cannot_be_listed_for_a_moment_keeps_its_notes(
+    library: Library, notes: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index(notes)
+    done = len(embedder.embedded)
+    with monkeypatch.context() as failing:
+        _cut_off(failing, notes / "sub", errno.EACCES)
+        assert "sub/bread.md" not in _paths(library.search(Query("bread flour")))
+        report = library.index(notes)
+        assert (report.removed, report.chunks) == (0, 3)
+        assert [s.path for s in report.skipped] == ["sub"]
+        assert library.status(notes).pending == 0
+    assert _counts(library, notes) == (0, 0, 0, 3)
+    assert _paths(library.search(Query("bread flour")))[0] == "sub/bread.md"
+    assert len(embedder.embedded) == done
+    assert library.status(notes).complete
+
+
+def test_a_file_that_vanishes_before_it_is_read_is_gone(library: Library, notes: Path) -> None:
+    library.index(notes)
+    (notes / "new.md").write_text("New.")
+    (notes / "tea.txt").write_text("Other tea.")
+
+    def take_away(_: Progress) -> None:
+        (notes / "new.md").unlink(missing_ok=True)
+        (notes / "tea.txt").unlink(missing_ok=True)
+
+    report = library.index(notes, take_away)
+    assert (report.added, report.changed, report.removed, report.unchanged) == (0, 0, 1, 2)
+    assert report.skipped == ()
 
 
 def _cut_off(monkeypatch: pytest.MonkeyPatch, place: Path, code: int) -> None:
@@ -385,6 +417,27 @@ def test_what_another_process_wrote_is_seen(tmp_path: Path, notes: Path) -> None
         (notes / "coffee.md").write_text("# Coffee\n\nGrind it fresh.\n")
         ours.index(notes)
         assert _paths(theirs.search(Query("coffee grind", leg="bm25"))) == ["coffee.md"]
+
+
+def test_a_folder_that_another_process_adds_does_not_disturb_the_loading(
+    tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        Library(tmp_path / "index", WordEmbedder()) as ours,
+        Library(tmp_path / "index", WordEmbedder()) as theirs,
+    ):
+        database = ours._indexes.store._database
+        read = database.read
+
+        def read_then_add(sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+            rows = read(sql, parameters)
+            monkeypatch.setattr(database, "read", read)
+            theirs.index(notes)
+            return rows
+
+        monkeypatch.setattr(database, "read", read_then_add)
+        batch = ours._indexes.store.all_terms()
+        assert set(batch.folders) <= {str(notes)}
 
 
 def test_other_rules_read_every_file_again(tmp_path: Path, notes: Path) -> None:

@@ -13,6 +13,7 @@ from retrieval.notes import (
     make_note,
     read_bytes,
     require_folder,
+    resolve_folder,
     scan_folder,
 )
 
@@ -63,8 +64,20 @@ def test_a_pipe_is_named_and_does_not_hang(tmp_path: Path) -> None:
 
 def test_a_name_that_is_not_unicode_is_named(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.md")).write_text("x")
-    (skip,) = scan_folder(tmp_path).skipped
+    (tmp_path / "caf\\udce9.md").write_text("real")
+    scan = scan_folder(tmp_path)
+    (skip,) = scan.skipped
     assert "not valid Unicode" in skip.reason
+    assert skip.path == "caf\\udce9.md?"
+    assert list(scan.files) == ["caf\\udce9.md"]
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/notes", "caf\udce9", "a\0b"])
+def test_a_path_that_cannot_name_a_folder_has_a_remedy(path: str) -> None:
+    with pytest.raises(FolderError) as caught:
+        resolve_folder(path)
+    assert caught.value.remedy
+    str(caught.value).encode()
 
 
 @pytest.mark.parametrize(
