@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from app.errors import SearchStopped
+from app.format import plural
 from app.prompting import build_prompt
 from app.types import (
     Answer,
@@ -78,10 +80,15 @@ class Assistant:
         result = SearchResult((), (), 0, 0.0)
         if mode != "model":
             yield Searching()
-            result = self._searcher.search(
-                Query(question, k=options.k, folders=options.folders, wait=options.wait_for_vectors)
+            query = Query(
+                question, k=options.k, folders=options.folders, wait=options.wait_for_vectors
             )
-            yield Retrieved(result)
+            try:
+                result = self._searcher.search(query)
+            except SearchStopped:
+                self._stop.set()
+            else:
+                yield Retrieved(result)
         asked = _Asked(question, options, started, self._clock, result)
         if self._stop.is_set():
             yield Finished(_silent(asked, mode, "", "cancelled"))
@@ -104,6 +111,7 @@ class Assistant:
             context=info.context,
             reserve=reserve,
             mode=mode,
+            forgotten=asked.options.forgotten,
         )
         generation = GenerationOptions(
             # A small context keeps a small reserve; what the notes left free may be used too.
@@ -169,22 +177,19 @@ def _checked(
         ledger=prompt.ledger,
         timings=timings,
         reason=completed.reason,
-        notices=(*asked.result.notices, *_prompt_notices(prompt.ledger, completed.reason)),
+        notices=(*asked.result.notices, *_prompt_notices(asked, prompt.ledger, completed.reason)),
         sent=(prompt.messages[-1], ChatMessage("assistant", raw)),
         model=model,
     )
 
 
-def _prompt_notices(ledger: Ledger, reason: FinishReason) -> Iterator[str]:
-    if ledger.dropped_turns:
-        turns = "turn" if ledger.dropped_turns == 1 else "turns"
-        yield f"The {ledger.dropped_turns} oldest {turns} no longer fit in the model's context."
+def _prompt_notices(asked: _Asked, ledger: Ledger, reason: FinishReason) -> Iterator[str]:
+    dropped = ledger.dropped_turns - asked.options.forgotten
+    if dropped:
+        yield f"The model's context is full: it no longer sees {plural(dropped, 'earlier turn')}."
     if ledger.left_out:
-        passages = "passage" if len(ledger.left_out) == 1 else "passages"
-        yield (
-            f"{len(ledger.left_out)} found {passages} did not fit in the model's context; "
-            "the ledger lists them."
-        )
+        passages = plural(len(ledger.left_out), "found passage")
+        yield f"{passages} did not fit in the model's context; the ledger lists them."
     if reason == "length":
         yield "The answer was cut at the token limit; ask the model to go on."
 

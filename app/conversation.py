@@ -58,6 +58,7 @@ class Conversation:
         """When it began, in seconds since the epoch."""
         self._title = title
         self._turns = turns
+        self._forgotten = 0
 
     @classmethod
     def new(cls, folder: str) -> Conversation:
@@ -100,7 +101,17 @@ class Conversation:
         Turns that no model wrote (quotes) are the question and the answer as plain text. Turns
         without an answer are left out.
         """
-        return tuple(_past(turn) for turn in self._turns if turn.answer.text.strip())
+        past = tuple(_past(turn) for turn in self._turns if turn.answer.text.strip())
+        return past[self._forgotten :]
+
+    @property
+    def forgotten(self) -> int:
+        """Turns at the beginning that ``history`` leaves out."""
+        return self._forgotten
+
+    def forget(self, turns: int) -> None:
+        """Leave the oldest turns out of prompts from now on; they stay in the conversation."""
+        self._forgotten = max(self._forgotten, turns)
 
 
 def _past(turn: Turn) -> PastTurn:

@@ -25,6 +25,14 @@ class ServiceDied(AppError):
     """A child process ended while it was needed."""
 
 
+class ServiceUnavailable(AppError):
+    """A child process cannot be started, or was closed for good."""
+
+
+class SearchStopped(AppError):
+    """The person stopped a search; nothing was found yet."""
+
+
 class QuestionTooLongError(AppError):
     """The question cannot fit in the model's context, whatever is left out."""
 

@@ -64,12 +64,14 @@ def build_prompt(
     context: int,
     reserve: int,
     mode: Mode = "notes",
+    forgotten: int = 0,
 ) -> Prompt:
     """Fit a question, its passages and the earlier turns into a model's context.
 
     ``context`` and ``reserve`` are tokens; the reserve is kept free for the answer. Passages go
     in best first, and one that does not fit makes way for smaller ones after it. Earlier turns
-    leave, oldest first, only when the newest would have less than ``NOTES_SHARE``.
+    leave, oldest first, only when the newest would have less than ``NOTES_SHARE``; ``forgotten``
+    is how many left before and are not in ``history`` any more.
 
     Raises ``QuestionTooLongError`` when even the question alone does not fit.
     """
@@ -110,7 +112,7 @@ def build_prompt(
             _entry(n, passages[index], sizes[index]) for n, index in enumerate(chosen, start=1)
         ),
         left_out=tuple(left_out),
-        dropped_turns=len(history) - len(kept),
+        dropped_turns=forgotten + len(history) - len(kept),
     )
     return Prompt(messages, tuple(passages[index] for index in chosen), ledger)
 

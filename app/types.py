@@ -82,7 +82,7 @@ class Ledger:
     left_out: tuple[LedgerNote, ...] = ()
     """Passages that did not, each with its reason."""
     dropped_turns: int = 0
-    """Earlier turns that no longer fit."""
+    """Earlier turns that are not in the prompt, since they no longer fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,10 @@ class AskOptions:
     seed: int | None = None
     """Same seed, same answer."""
     history: tuple[PastTurn, ...] = field(default=())
-    """Earlier turns of the conversation, oldest first."""
+    """Earlier turns of the conversation, oldest first, without the forgotten ones."""
+    forgotten: int = 0
+    """Turns at the beginning that a prompt had no room for: they stay out, so that the prompts
+    after it only grow at the end again."""
 
 
 class Searcher(Protocol):

@@ -16,18 +16,37 @@ from msgspec import structs
 
 from app.assistant import Assistant
 from app.conversation import Conversation, ConversationStore
-from app.errors import ConversationError, ServiceDied
+from app.errors import AppError, ConversationError, ServiceDied
 from app.settings import Settings
 from app.state import load_state, save_state
 from app.tools import Engine, Tools
-from app.types import AnswerEvent, AskOptions, Finished, Mode, Searcher, Turn
-from models.types import LoadedModel, LoadOptions, LocalModel
+from app.types import (
+    Answer,
+    AnswerEvent,
+    AskOptions,
+    Finished,
+    Ledger,
+    Mode,
+    Retrieved,
+    Searcher,
+    Timings,
+    Turn,
+)
+from models.errors import ModelError
+from models.types import Delta, LoadedModel, LoadOptions, LocalModel
 from models.types import Report as ModelReport
 from models.types import ignore_progress as ignore_load
-from retrieval.types import IndexReport, IndexStatus, Report, ignore_progress
+from retrieval.errors import RetrievalError
+from retrieval.types import IndexReport, IndexStatus, Report, SearchResult, ignore_progress
 
 CLOSE_SECONDS = 0.6
 """Time that closing may take at most; a child still there then ends with the closed pipe."""
+
+WAIT_SECONDS = 0.05
+"""Pause between looks at whether an answer has ended."""
+
+HOW_TO_GET_A_MODEL = "Quotes only: ctrl+k chooses or downloads a model that writes answers."
+"""Said once in a conversation without a model."""
 
 Death = Callable[[ServiceDied], None]
 """Told, on a thread of its own, that a child process ended by itself."""
@@ -41,6 +60,9 @@ class IndexProcess(Searcher, Protocol):
 
     def cancel_indexing(self) -> None:
         """Stop the running ``index`` soon."""
+
+    def cancel_search(self) -> None:
+        """Have the running ``search`` raise ``SearchStopped`` at once."""
 
     def status(self, folder: Path | None = None) -> IndexStatus:
         """Tell what is in the index."""
@@ -93,6 +115,7 @@ class Workspace:
         self._assistant = Assistant(index, clock=clock)
         self._conversation = Conversation.new(str(folder))
         self._ready = threading.Event()
+        self._answering = threading.Event()
 
     @property
     def settings(self) -> Settings:
@@ -124,6 +147,10 @@ class Workspace:
         self.index.warm()
         self._ready.set()
 
+    def forget_vectors(self) -> None:
+        """Note that the index process is a new one: the vector leg has to be loaded again."""
+        self._ready.clear()
+
     def status(self) -> IndexStatus:
         """Tell the state of the folder's index."""
         return self.index.status(self.folder)
@@ -144,27 +171,46 @@ class Workspace:
             max_tokens=settings.model.max_tokens,
             temperature=settings.model.temperature,
             history=conversation.history(),
+            forgotten=conversation.forgotten,
         )
-        for event in self._assistant.ask(question, options):
-            if isinstance(event, Finished) and event.answer.text:
-                conversation.append(Turn(question, event.answer, asked_at))
-                yield self._saved(conversation, event)
-            else:
+        written: list[str] = []
+        result = SearchResult((), (), 0, 0.0)
+        self._answering.set()
+        try:
+            for event in self._assistant.ask(question, options):
+                if isinstance(event, Finished):
+                    answer = self._keep(Turn(question, event.answer, asked_at))
+                    yield Finished(answer)
+                    continue
+                if isinstance(event, Delta):
+                    written.append(event.text)
+                elif isinstance(event, Retrieved):
+                    result = event.result
                 yield event
+        except (AppError, ModelError, RetrievalError) as error:
+            broken = _broken_off("".join(written), self.effective_mode, result, error)
+            self._keep(Turn(question, broken, asked_at))
+            raise
+        finally:
+            self._answering.clear()
 
-    def _saved(self, conversation: Conversation, event: Finished) -> Finished:
-        """Save the newest turn; an answer that cannot be saved is still shown, and says so."""
+    def _keep(self, turn: Turn) -> Answer:
+        """Add a turn and save it; an answer that cannot be saved is shown, and says so."""
+        conversation, answer = self._conversation, turn.answer
+        if answer.mode == "quotes" and self.mode != "quotes" and not conversation.turns:
+            answer = replace(answer, notices=(*answer.notices, HOW_TO_GET_A_MODEL))
+        conversation.append(replace(turn, answer=answer))
+        conversation.forget(answer.ledger.dropped_turns)
         try:
             self._store.save(conversation)
         except ConversationError as error:
-            answer = event.answer
-            notices = (*answer.notices, error.title, error.remedy)
-            return Finished(replace(answer, notices=notices))
-        return event
+            return replace(answer, notices=(*answer.notices, error.title, error.remedy))
+        return answer
 
     def cancel(self) -> None:
-        """End the running answer or load soon."""
+        """End the running search, answer or load soon."""
         self._assistant.cancel()
+        self.index.cancel_search()
         self.engine.cancel()
 
     def new_conversation(self) -> None:
@@ -172,7 +218,12 @@ class Workspace:
         self._conversation = Conversation.new(str(self.folder))
 
     def load_model(self, model: LocalModel, report: ModelReport = ignore_load) -> LoadedModel:
-        """Load a model in place of the present one. Raises ``ModelError`` or ``AppError``."""
+        """Load a model in place of the present one, once no answer is being written.
+
+        Raises ``ModelError`` or ``AppError``.
+        """
+        while self._answering.is_set():
+            time.sleep(WAIT_SECONDS)
         self._assistant.model = None
         settings = self.settings.model
         options = LoadOptions(
@@ -180,6 +231,7 @@ class Workspace:
             context=settings.context,
             gpu_layers=settings.gpu_layers,
             threads=settings.threads,
+            name=model.name,
         )
         self.engine.load(options, report)
         self._assistant.model = self.engine
@@ -214,3 +266,19 @@ class Workspace:
     def _update_state(self, **changes: object) -> None:
         path = self.tools.paths.state
         save_state(path, structs.replace(load_state(path), **changes))
+
+
+def _broken_off(
+    text: str, mode: Mode, result: SearchResult, error: AppError | ModelError | RetrievalError
+) -> Answer:
+    """Make an answer of what was written before an error."""
+    return Answer(
+        text=text,
+        mode=mode,
+        passages=result.passages,
+        citations=(),
+        ledger=Ledger(),
+        timings=Timings(),
+        reason="cancelled",
+        notices=(*result.notices, error.title, error.remedy),
+    )

@@ -92,6 +92,7 @@ def _load(engine: Engine, local: LocalModel, arguments: argparse.Namespace, tool
         context=_either(arguments.context, settings.context),
         gpu_layers=_either(arguments.gpu_layers, settings.gpu_layers),
         threads=_either(arguments.threads, settings.threads),
+        name=local.name,
     )
     with progress_bar() as report:
         engine.load(options, report)

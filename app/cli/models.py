@@ -29,7 +29,12 @@ def _list(arguments: argparse.Namespace, tools: Tools) -> Exit:
     else:
         for line in columns(
             [
-                (one_line(model.name), model.quant, human_bytes(model.bytes), model.architecture)
+                (
+                    one_line(model.name),
+                    model.quant,
+                    human_bytes(model.bytes),
+                    one_line(model.architecture),
+                )
                 for model in found
             ]
         ):
@@ -93,7 +98,7 @@ def _download(arguments: argparse.Namespace, tools: Tools) -> Exit:
     if arguments.json:
         say_json({**asdict(file), "path": path})
     else:
-        say(str(path))
+        say(one_line(str(path)))
     if not file.sha256:
         complain("The hub announced no checksum for this file.", "Only its size was checked.")
     return Exit.DONE

@@ -10,6 +10,7 @@ from pathlib import Path
 from app.cli.output import Exit, columns, note, progress_bar, say, say_json
 from app.safe_text import one_line, printable
 from app.tools import Tools
+from models.errors import ModelError
 from retrieval.errors import IndexMissingError
 from retrieval.notes import resolve_folder
 from retrieval.types import Forgotten, IndexStatus, Passage, Query, SearchResult
@@ -63,20 +64,24 @@ def status(arguments: argparse.Namespace, tools: Tools) -> Exit:
     """Run ``alcove status``."""
     places = {key: str(getattr(tools.paths, key)) for key in tools.paths.__slots__}
     now = _status_of(tools)
-    model = tools.default_model()
+    model, trouble = _model_of(tools)
     if arguments.json:
         state = {**asdict(now), "complete": now.complete}
-        say_json({**state, "paths": places, "model": model.name if model else None})
+        say_json({**state, "paths": places, "model": model})
     else:
         rows = [("folders", ", ".join(map(one_line, now.folders)) or "none yet")]
         rows.append(("notes", f"{now.notes:,} in {now.chunks:,} chunks, {now.embedded:,} embedded"))
         rows.append(("waiting", f"{now.pending:,} files differ from the index"))
-        rows.append(("model", one_line(model.name) if model else "none; answers are quotes"))
+        rows.append(("model", one_line(model or "none; answers are quotes")))
         rows += places.items()
         for line in columns(rows):
             say(line)
         for skip in now.skipped:
             say(f"skipped {one_line(skip.path)}: {one_line(skip.reason)}")
+    if trouble:
+        note(trouble)
+    for notice in now.notices:
+        note(notice)
     if not now.folders:
         note("Nothing is indexed yet: alcove index FOLDER")
         return Exit.INDEX_STALE
@@ -115,6 +120,15 @@ def search_json(result: SearchResult) -> dict[str, object]:
         "stale": result.stale,
         "notices": list(result.notices),
     }
+
+
+def _model_of(tools: Tools) -> tuple[str | None, str]:
+    """Name the model in use, or say what is wrong with the one that the settings name."""
+    try:
+        model = tools.default_model()
+    except ModelError as error:
+        return None, str(error)
+    return (model.name if model else None), ""
 
 
 def _status_of(tools: Tools) -> IndexStatus:

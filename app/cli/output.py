@@ -10,7 +10,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
 
-from app.safe_text import one_line
+from app.safe_text import UNSAFE, one_line
 
 
 class Exit(IntEnum):
@@ -55,7 +55,9 @@ def say(text: str = "") -> None:
 
 def say_json(value: object) -> None:
     """Print data for scripts: one JSON document."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
+    # JSON leaves these as they are, and a terminal that shows the document would obey them.
+    print(UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def note(text: str) -> None:

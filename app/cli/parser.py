@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -25,11 +26,17 @@ def _positive(text: str) -> int:
     return number
 
 
-def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return number
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    """Make a type of whole numbers within the bounds that the settings have too."""
+
+    def parse(text: str) -> int:
+        number = int(text)
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"must be from {low:,} to {high:,}")
+        return number
+
+    parse.__name__ = "whole number"
+    return parse
 
 
 def _temperature(text: str) -> float:
@@ -156,9 +163,13 @@ def _add_ask(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--mode", choices=get_args(Mode), help="where the answer comes from (default: settings)"
     )
     parser.add_argument("-k", type=_positive, help="passages looked at (default: settings)")
-    parser.add_argument("--context", type=_natural, help="tokens of context; 0 for automatic")
-    parser.add_argument("--gpu-layers", type=int, help="layers on the GPU; -1 for as many as fit")
-    parser.add_argument("--threads", type=_natural, help="threads; 0 for automatic")
+    parser.add_argument(
+        "--context", type=_whole(0, 10_000_000), help="tokens of context; 0 for automatic"
+    )
+    parser.add_argument(
+        "--gpu-layers", type=_whole(-1, 10_000), help="layers on the GPU; -1 for as many as fit"
+    )
+    parser.add_argument("--threads", type=_whole(0, 1_024), help="threads; 0 for automatic")
     parser.add_argument("--max-tokens", type=_positive, help="tokens of the answer at most")
     parser.add_argument("--temperature", type=_temperature, help="0 takes the likeliest token")
     parser.add_argument("--seed", type=int, help="same seed, same answer")

@@ -96,6 +96,9 @@ class EngineClient:
         )
         self._options: LoadOptions | None = None
         self._info: LoadedModel | None = None
+        self._report: Report = ignore_progress
+        self._loaded_pid: int | None = None
+        self._load_lock = threading.Lock()
         self._stream: Pending | None = None
         self._loading: Pending | None = None
         self._lock = threading.Lock()
@@ -117,10 +120,16 @@ class EngineClient:
         return self._info
 
     def load(self, options: LoadOptions, report: Report = ignore_progress) -> LoadedModel:
-        """Load a model in a fresh process. Raises ``ModelError`` or ``ServiceDied``."""
-        self.unload()
-        self._options = options
-        return self._load(report)
+        """Load a model in a fresh process. Raises ``ModelError`` or ``AppError``.
+
+        The report also hears of the loads after a death of the child.
+        """
+        with self._load_lock:
+            self.unload()
+            self._report = report
+            self._info = self._load(options)
+            self._options = options
+            return self._info
 
     def unload(self) -> None:
         """Give the model's memory back by ending the process."""
@@ -168,25 +177,29 @@ class EngineClient:
         return self._host.call(method, argument).result()
 
     def _revive(self) -> None:
-        if self._options is not None and not self._host.running:
-            self._load(ignore_progress)
+        """Load the model again when it is not in the present child: that one is new or gone.
 
-    def _load(self, report: Report) -> LoadedModel:
-        pending = self._host.call("load", self._options)
+        A failure changes nothing: the next use tries again.
+        """
+        with self._load_lock:
+            if self._options is not None and self._host.pid != self._loaded_pid:
+                self._info = self._load(self._options)
+
+    def _load(self, options: LoadOptions) -> LoadedModel:
+        report = self._report
+        pending = self._host.call("load", options)
+        pid = self._host.pid
         with self._lock:
             self._loading = pending
         try:
             value = pending.result(
                 lambda event: report(event) if isinstance(event, Progress) else None
             )
-        except Exception:
-            self._options = None
-            raise
         finally:
             with self._lock:
                 self._loading = None
         assert isinstance(value, LoadedModel)
-        self._info = value
+        self._loaded_pid = pid
         return value
 
 

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
-from app.errors import ServiceDied
+from app.errors import ServiceDied, ServiceUnavailable
 from app.services.protocol import (
     Call,
     Cancel,
@@ -73,6 +73,11 @@ class Pending:
         """Ask the request to stop soon; it still ends with a result or an error."""
         self._host.send_cancel(self._number)
 
+    def abandon(self, error: Exception) -> None:
+        """Stop waiting: the request ends here and now with an error, whatever the child does."""
+        self.cancel()
+        self.inbox.put(Failure(self._number, error))
+
 
 class ServiceHost:
     """A child process and the requests it works on. Thread-safe."""
@@ -114,7 +119,7 @@ class ServiceHost:
     def call(self, method: str, *args: object) -> Pending:
         """Send a request, starting the child if there is none.
 
-        Raises ``ServiceDied`` when the host was closed or the child cannot be started.
+        Raises ``ServiceUnavailable`` when the host was closed or the child cannot be started.
         """
         with self._lock:
             process = self._ensure()
@@ -151,7 +156,7 @@ class ServiceHost:
 
     def _ensure(self) -> subprocess.Popen[bytes]:
         if self._closed:
-            raise ServiceDied(f"The {self.name} is closed.", "Start Alcove again.")
+            raise ServiceUnavailable(f"The {self.name} is closed.", "Start Alcove again.")
         if self._process is not None:
             return self._process
         try:
@@ -164,9 +169,9 @@ class ServiceHost:
                     env=None if self._environment is None else dict(self._environment),
                 )
         except OSError as error:
-            raise ServiceDied(
+            raise ServiceUnavailable(
                 f"The {self.name} cannot be started: {error.strerror}.",
-                "Check free memory and the number of processes, then try again.",
+                f"Check that {self._log} can be written and that memory is free, then try again.",
             ) from error
         self._process = process
         threading.Thread(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from app.errors import ServiceDied
+from app.errors import SearchStopped, ServiceDied
 from app.services.host import Pending, ServiceHost, child_command, child_environment, describe_exit
 from retrieval.types import (
     Cancelled,
@@ -93,6 +93,7 @@ class IndexClient:
             child_environment(),
         )
         self._indexing: Pending | None = None
+        self._searching: Pending | None = None
         self._lock = threading.Lock()
 
     @property
@@ -127,10 +128,24 @@ class IndexClient:
             pending.cancel()
 
     def search(self, query: Query) -> SearchResult:
-        """Find passages. Raises ``RetrievalError`` or ``ServiceDied``."""
-        value = self._host.call("search", query).result()
+        """Find passages. Raises ``RetrievalError`` or ``AppError``."""
+        pending = self._host.call("search", query)
+        with self._lock:
+            self._searching = pending
+        try:
+            value = pending.result()
+        finally:
+            with self._lock:
+                self._searching = None
         assert isinstance(value, SearchResult)
         return value
+
+    def cancel_search(self) -> None:
+        """Have the running ``search`` raise ``SearchStopped`` at once. Thread-safe."""
+        with self._lock:
+            pending = self._searching
+        if pending is not None:
+            pending.abandon(SearchStopped("The search was stopped.", "Ask again."))
 
     def status(self, folder: Path | None = None) -> IndexStatus:
         """Tell what is in the index."""

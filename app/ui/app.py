@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from app.safe_text import one_line
@@ -19,6 +20,7 @@ from app.ui import messages
 from app.ui.jobs import Jobs
 from app.ui.screens.chat import MODE_NAMES, ChatScreen
 from app.ui.theme import THEMES
+from app.ui.widgets.sources import SourceCard
 from app.ui.widgets.status_bar import StatusBar
 from app.ui.widgets.welcome import ProposalCard
 from app.workspace import Workspace
@@ -50,7 +52,7 @@ class AlcoveApp(App[int]):
     def on_mount(self) -> None:
         """Show the chat first; start everything else once it is painted."""
         self._use_theme()
-        self.set_keymap(self._workspace.settings.keys)
+        self._use_keymap()
         self.push_screen(ChatScreen(self._workspace, self._sample))
         self._watch_signals()
         self.call_after_refresh(self._jobs.begin)
@@ -63,6 +65,25 @@ class AlcoveApp(App[int]):
             self.theme = "alcove"
             known = ", ".join(sorted(self.available_themes))
             self._notify(f"There is no theme {wanted!r}.", f"Known themes: {known}.", severe=True)
+
+    def _use_keymap(self) -> None:
+        """Take the person's keys, and say which of them cannot work."""
+        keymap = self._workspace.settings.keys
+        everywhere = {**_named_keys(type(self)), **_named_keys(ChatScreen)}
+        known = sorted({*everywhere, *_named_keys(SourceCard), *_named_keys(ProposalCard)})
+        for name in sorted(set(keymap) - set(known)):
+            self._notify(f"No key is named {name}.", f"Known: {', '.join(known)}.", severe=True)
+        taken: dict[str, str] = {}
+        for name, default in everywhere.items():
+            for key in keymap.get(name, default).split(","):
+                other = taken.setdefault(key.strip(), name)
+                if other != name:
+                    self._notify(
+                        f"{key} is the key of both {other} and {name}.",
+                        "Give one of them another key in [keys] of the settings.",
+                        severe=True,
+                    )
+        self.set_keymap(keymap)
 
     def _watch_signals(self) -> None:
         import asyncio
@@ -117,12 +138,13 @@ class AlcoveApp(App[int]):
         self.chat.show_titles()
         if message.proposal is not None:
             self.chat.query_one(ProposalCard).propose(message.proposal)
+            self._status.show_offer(message.proposal.bytes)
 
     def on_model_advanced(self, message: messages.ModelAdvanced) -> None:
         """Show a load or a download under way."""
         self._status.show_model_progress(message.name, message.progress)
         if self._jobs.downloading:
-            self.chat.query_one(ProposalCard).show_progress(message.progress)
+            self.chat.query_one(ProposalCard).show_progress(message.name, message.progress)
 
     def on_model_downloaded(self, message: messages.ModelDownloaded) -> None:
         """The proposal has done its work."""
@@ -143,6 +165,10 @@ class AlcoveApp(App[int]):
         self.chat.query_one(ProposalCard).restore()
         self.chat.show_titles()
         self._notify(message.title, message.remedy, severe=True)
+
+    def on_engine_ended(self) -> None:
+        """Show that the model is not in memory any more."""
+        self._status.show_engine_gone()
 
     def on_noticed(self, message: messages.Noticed) -> None:
         """Show a notice."""
@@ -173,7 +199,7 @@ class AlcoveApp(App[int]):
 
         model = self._workspace.model
         self.push_screen(
-            ModelsDialog(self._workspace.tools, model.name if model else ""), self._chosen
+            ModelsDialog(self._workspace.tools, model.path if model else None), self._chosen
         )
 
     def _chosen(self, choice: Choice | None) -> None:
@@ -197,7 +223,10 @@ class AlcoveApp(App[int]):
 
     def action_reindex(self) -> None:
         """Bring the index up to date now."""
-        self._jobs.update_index()
+        if self._jobs.indexing:
+            self._notify("The notes are being indexed already.", "Escape stops it.", severe=False)
+        else:
+            self._jobs.update_index()
 
     async def action_quit(self) -> None:
         """Leave at once."""
@@ -205,16 +234,22 @@ class AlcoveApp(App[int]):
         self.exit(0)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Offer Alcove's own commands in the palette."""
+        """Offer everything Alcove does in the palette, by name."""
+        chat = self.chat
         yield SystemCommand("Models", "Choose or download a model", self.action_models)
+        yield SystemCommand("New conversation", "The old one is saved", chat.action_new)
+        yield SystemCommand("Sources", "Show or hide the passages", chat.action_sources)
+        yield SystemCommand("Context ledger", "What went into the prompt", chat.action_ledger)
+        yield SystemCommand("Stop", "Stop the answer, load or download", chat.action_stop)
         yield SystemCommand("Re-index", "Bring the index up to date", self.action_reindex)
-        for mode in ("notes", "notes+model", "model"):
+        for mode, name in MODE_NAMES.items():
             yield SystemCommand(
-                f"Answer from: {MODE_NAMES[mode]}",
-                "Where answers come from when a model is loaded",
-                partial(self.action_mode, mode),
+                f"Answer from: {name}", "Where answers come from", partial(self.action_mode, mode)
             )
-        yield from super().get_system_commands(screen)
+        yield SystemCommand("Help", "Keys, and what the signs mean", chat.action_help)
+        for command in super().get_system_commands(screen):
+            if command.title in {"Theme", "Quit"}:
+                yield command
 
     def _notify(self, title: str, remedy: str, severe: bool) -> None:
         self.notify(
@@ -224,6 +259,15 @@ class AlcoveApp(App[int]):
             timeout=12 if severe else 5,
             markup=False,
         )
+
+
+def _named_keys(owner: type[DOMNode]) -> dict[str, str]:
+    """List the bindings of a class that a keymap can name, with their keys."""
+    return {
+        binding.id: binding.key
+        for binding in owner.BINDINGS
+        if isinstance(binding, Binding) and binding.id
+    }
 
 
 def run(workspace: Workspace, sample_folder: Path) -> int:

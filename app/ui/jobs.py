@@ -30,6 +30,7 @@ class Jobs:
         self._post = post
         self._running: set[str] = set()
         self._index_restarts = 0
+        self._lock = threading.Lock()
         self._stop_download = threading.Event()
         self._downloading = False
         self._loading = False
@@ -47,8 +48,13 @@ class Jobs:
 
     @property
     def occupied(self) -> bool:
-        """Whether a model is being downloaded or loaded."""
+        """Whether a model is being looked for, downloaded or loaded."""
         return self._downloading or self._loading
+
+    @property
+    def indexing(self) -> bool:
+        """Whether an index run is under way."""
+        return "index" in self._running
 
     def run(self, name: str, work: Callable[[], None]) -> None:
         """Run work in the background; its error becomes a notice."""
@@ -68,20 +74,23 @@ class Jobs:
         self._workspace.engine.watch_death(partial(self._service_ended, "engine"))
         self.update_index()
         self.run("warm", self._warm)
+        self._loading = True
         self.run("find-model", self._find_model)
         self._begun = True
 
     def update_index(self) -> None:
-        """Bring the index up to date."""
-        self.run("index", self._update_index)
+        """Bring the index up to date; does nothing while that is being done."""
+        if not self.indexing:
+            self.run("index", self._update_index)
 
     def load(self, model: LocalModel) -> None:
-        """Load a model that is here."""
+        """Load a model that is here, once no answer is being written."""
+        self._loading = True
         self.run("load", partial(self._load, model))
 
     def download(self, proposal: Proposal) -> None:
         """Download a model, then load it; one at a time."""
-        if not self._downloading:
+        if not self.occupied:
             self._downloading = True
             self.run("download", partial(self._download, proposal))
 
@@ -112,16 +121,25 @@ class Jobs:
 
     def _update_index(self) -> None:
         try:
-            report = self._workspace.update_index(self._index_advanced)
+            while True:
+                try:
+                    report = self._workspace.update_index(self._index_advanced)
+                except ServiceDied:  # told by _service_ended
+                    if not self._may_restart_index():
+                        return
+                else:
+                    self._post(messages.IndexUpdated(report))
+                    break
         except IndexCancelled as error:
             self._say(error.title, error.remedy)
-        except ServiceDied:
-            return  # told by _service_ended
-        else:
-            self._post(messages.IndexUpdated(report))
         finally:
             self._post(messages.IndexRunEnded())
         self._post(messages.IndexStatusRead(self._workspace.status()))
+
+    def _may_restart_index(self) -> bool:
+        with self._lock:
+            self._index_restarts += 1
+            return self._index_restarts <= INDEX_RESTARTS
 
     def _index_advanced(self, progress: Progress) -> None:
         self._post(messages.IndexAdvanced(progress))
@@ -134,13 +152,16 @@ class Jobs:
         self._post(messages.VectorLegReady())
 
     def _find_model(self) -> None:
-        model = self._workspace.tools.default_model()
-        if model is not None:
-            self._load(model)
-        elif self._workspace.proposal_skipped:
-            self._post(messages.NoModelFound(None))
-        else:
-            self._post(messages.NoModelFound(self._workspace.tools.proposal()))
+        try:
+            model = self._workspace.tools.default_model()
+            if model is not None:
+                self._load(model)
+        finally:
+            self._loading = False
+        if model is None:
+            skipped = self._workspace.proposal_skipped
+            proposal = None if skipped else self._workspace.tools.proposal()
+            self._post(messages.NoModelFound(proposal))
 
     def _load(self, model: LocalModel) -> None:
         self._loading = True
@@ -162,11 +183,13 @@ class Jobs:
             model = self._workspace.tools.find_model(str(path))
         except Exception as error:
             self._model_failed(f"{proposal.title} cannot be downloaded", error)
-            return
+        else:
+            self._post(messages.ModelDownloaded(proposal.title, path))
+            self._loading = True
+            self._downloading = False
+            self._load(model)
         finally:
             self._downloading = False
-        self._post(messages.ModelDownloaded(proposal.title, path))
-        self._load(model)
 
     def _model_advanced(self, name: str, progress: ModelProgress) -> None:
         self._post(messages.ModelAdvanced(name, progress))
@@ -177,7 +200,11 @@ class Jobs:
 
     def _service_ended(self, service: str, death: ServiceDied) -> None:
         self._say(death.title, death.remedy, severe=True)
-        if service == "index" and self._index_restarts < INDEX_RESTARTS:
-            self._index_restarts += 1
+        if service == "engine":
+            self._post(messages.EngineEnded())
+            return
+        self._workspace.forget_vectors()
+        # A run that was under way takes itself up again.
+        if self.indexing or self._may_restart_index():
             self.update_index()
             self.run("warm", self._warm)

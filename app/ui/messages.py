@@ -100,6 +100,11 @@ class ModelFailed(Message):
 
 
 @dataclass
+class EngineEnded(Message):
+    """The engine process ended by itself; the next question loads the model again."""
+
+
+@dataclass
 class NoModelFound(Message):
     """There is no model on this machine; one may be worth proposing."""
 

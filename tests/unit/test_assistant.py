@@ -119,10 +119,13 @@ def test_turns_are_saved_before_they_are_told_and_survive_a_death(tmp_path: Path
     engine.die_after = 1
     with pytest.raises(ServiceDied):
         list(work.ask("the hatches"))
-    assert len(work.conversation.turns) == 1
+    broken = work.conversation.turns[1].answer
+    assert broken.text == "Butyl "
+    assert "The engine was killed (SIGKILL)." in broken.notices
     engine.die_after = None
     assert finished(list(work.ask("the hatches"))).text.endswith("[1]")
-    assert len(work.conversation.turns) == 2
+    (saved,) = ConversationStore(tmp_path / "chats.sqlite").list()
+    assert saved.turns == 3
 
 
 def test_an_answer_that_cannot_be_saved_is_shown_and_says_so(tmp_path: Path) -> None:

@@ -91,6 +91,32 @@ def test_dropping_leaves_room_so_that_the_next_turns_are_append_only() -> None:
     assert second.messages[: len(first.messages)] == first.messages
 
 
+def test_a_conversation_forgets_once_and_then_only_grows_for_several_turns() -> None:
+    """Turn after turn as the app asks them: each cut leaves room for turns that only append."""
+    history: list[PastTurn] = []
+    forgotten, cuts, before = 0, 0, None
+    for number in range(40):
+        passages = [passage("n.md", f"note {number} " + "word " * 30)]
+        prompt = build_prompt(
+            f"question {number}?",
+            history[forgotten:],
+            passages,
+            COUNTER,
+            context=1000,
+            reserve=100,
+            forgotten=forgotten,
+        )
+        if prompt.ledger.dropped_turns > forgotten:
+            cuts += 1
+        elif before is not None:
+            assert prompt.messages[: len(before)] == before
+        forgotten = prompt.ledger.dropped_turns
+        history.append(PastTurn(prompt.messages[-1].content, "answer " * 20))
+        before = prompt.messages
+    assert forgotten > 20
+    assert cuts <= 8
+
+
 def test_a_question_that_cannot_fit_is_refused_with_figures_and_a_remedy() -> None:
     with pytest.raises(QuestionTooLongError, match="of the model's 100") as error:
         build("long " * 200, context=100, reserve=20)

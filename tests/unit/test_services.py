@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.errors import AppError, ServiceDied
+from app.errors import AppError, ServiceDied, ServiceUnavailable
 from app.services.host import ServiceHost, child_environment, describe_exit
 from app.services.protocol import Call, Result, read_message, write_message
 
@@ -61,6 +61,15 @@ def test_lanes_run_side_by_side_and_cancel_reaches_one_request(host: ServiceHost
     with pytest.raises(StopIteration) as end:
         next(events)
     assert end.value.value == "cancelled"
+
+
+def test_an_abandoned_request_ends_here_and_now(host: ServiceHost) -> None:
+    waiting = host.call("wait")
+    next(waiting.events())
+    waiting.abandon(AppError("Enough.", ""))
+    with pytest.raises(AppError, match="Enough"):
+        waiting.result()
+    assert host.call("echo", 1).result() == 1
 
 
 def test_errors_travel_with_title_and_remedy(host: ServiceHost) -> None:
@@ -114,7 +123,7 @@ def test_stopping_fails_what_is_under_way_and_is_no_death(host: ServiceHost) -> 
 def test_closed_is_for_good(host: ServiceHost) -> None:
     host.call("echo", 1).result()
     host.close()
-    with pytest.raises(ServiceDied, match="closed"):
+    with pytest.raises(ServiceUnavailable, match="closed"):
         host.call("echo", 1)
 
 
@@ -122,7 +131,7 @@ def test_a_command_that_cannot_start_has_a_remedy(tmp_path: Path) -> None:
     host = ServiceHost(
         "ghost", [str(tmp_path / "no-such")], tmp_path / "log", lambda code: (str(code), "")
     )
-    with pytest.raises(ServiceDied, match="cannot be started") as error:
+    with pytest.raises(ServiceUnavailable, match="cannot be started") as error:
         host.call("echo")
     assert error.value.remedy
 

@@ -48,6 +48,7 @@ class ChatScreen(Screen[None]):
         self._workspace = workspace
         self._sample = sample
         self._turn: TurnView | None = None
+        self._answering = False
         self._last: Answer | None = None
         self._text = TextBuffer()
 
@@ -82,9 +83,11 @@ class ChatScreen(Screen[None]):
 
     async def on_prompt_submitted(self, event: Prompt.Submitted) -> None:
         """Ask; while an answer runs the draft stays where it is."""
-        if self._turn is not None:
+        if self._answering:
             self.notify("An answer is running. Escape stops it.", timeout=3)
             return
+        # Said before the first await: until the turn is there, other keys find nothing to act on.
+        self._answering = True
         self.query_one(Prompt).accept()
         transcript = self.query_one(Transcript)
         self._turn = await transcript.begin(event.text, self._workspace.clock())
@@ -118,14 +121,16 @@ class ChatScreen(Screen[None]):
             await self.query_one(SourcesPanel).show(event.result.passages)
             turn.show_activity("reading the question…")
         elif isinstance(event, Prefilling):
+            # The model is there again if it had to be loaded anew.
+            self.query_one(StatusBar).end_model_progress()
             turn.show_prefill(event)
         elif isinstance(event, Finished):
-            self._turn = None
+            self._turn, self._answering = None, False
             self._last = event.answer
             await turn.finish(event.answer)
             self.query_one(Transcript).follow()
             await self.query_one(SourcesPanel).show(event.answer.passages, event.answer.citations)
-            self.query_one(StatusBar).show_answer(event.answer)
+            self.query_one(StatusBar).show_answer(self._workspace.model, event.answer)
             self.show_titles()
 
     async def on_answer_grew(self) -> None:
@@ -137,7 +142,7 @@ class ChatScreen(Screen[None]):
 
     async def on_answer_failed(self, message: messages.AnswerFailed) -> None:
         """Say what went wrong where the answer would be; the prompt stays usable."""
-        turn, self._turn = self._turn, None
+        turn, self._turn, self._answering = self._turn, None, False
         if turn is not None:
             await turn.fail(message.title, message.remedy)
 
@@ -179,7 +184,7 @@ class ChatScreen(Screen[None]):
 
     async def action_new(self) -> None:
         """Start a new conversation; the old one is saved."""
-        if self._turn is not None:
+        if self._answering:
             self.notify("An answer is running. Escape stops it.", timeout=3)
             return
         self._workspace.new_conversation()
@@ -197,4 +202,4 @@ class ChatScreen(Screen[None]):
     @property
     def answering(self) -> bool:
         """Whether an answer is running."""
-        return self._turn is not None
+        return self._answering

@@ -107,7 +107,9 @@ class LedgerDialog(Dialog):
             )
             for name in parts
         ]
-        rows.append(Content(f"{'context':<9} {ledger.context:>7,}  tokens of {answer.model}"))
+        rows.append(
+            Content(f"{'context':<9} {ledger.context:>7,}  tokens of {one_line(answer.model)}")
+        )
         rows += _entries("in the prompt", ledger.included)
         rows += _entries("left out", ledger.left_out)
         if ledger.dropped_turns:

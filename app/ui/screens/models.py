@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -36,7 +37,7 @@ class ModelsDialog(ModalScreen[Choice | None]):
         Binding("escape,q", "cancel", "close", id="dialog.close")
     ]
 
-    def __init__(self, tools: Tools, in_use: str) -> None:
+    def __init__(self, tools: Tools, in_use: Path | None) -> None:
         super().__init__()
         self._tools = tools
         self._in_use = in_use
@@ -110,7 +111,7 @@ class ModelsDialog(ModalScreen[Choice | None]):
         options.append(Option(row))
 
     def _local_row(self, model: LocalModel) -> Content:
-        sign = "●" if model.name == self._in_use else " "
+        sign = "●" if model.path == self._in_use else " "
         return _row(sign, model.name, model.quant, human_bytes(model.bytes), model.architecture)
 
 

@@ -8,6 +8,8 @@ from textual import events
 from textual.message import Message
 from textual.widgets import TextArea
 
+from app.safe_text import printable
+
 
 class Prompt(TextArea):
     """A multi-line prompt: Enter asks, Ctrl+J or Shift+Enter starts a new line.
@@ -43,16 +45,22 @@ class Prompt(TextArea):
             event.stop()
             event.prevent_default()
             self.insert("\n")
-        elif event.key == "up" and self._past and self.cursor_location[0] == 0:
+        elif event.key == "up" and self._past and self._on_first_row():
             event.stop()
             event.prevent_default()
             self._recall(-1)
-        elif event.key == "down" and self._place < len(self._past) and self._on_last_line():
+        elif event.key == "down" and self._place < len(self._past) and self._on_last_row():
             event.stop()
             event.prevent_default()
             self._recall(1)
         else:
             await super()._on_key(event)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        """Paste text only: escape sequences in it would reach the terminal."""
+        event.stop()
+        event.prevent_default()
+        self.replace(printable(event.text), *self.selection)
 
     def accept(self) -> None:
         """Clear the prompt: the question was taken."""
@@ -68,8 +76,12 @@ class Prompt(TextArea):
         if text:
             self.post_message(self.Submitted(text))
 
-    def _on_last_line(self) -> bool:
-        return self.cursor_location[0] == self.document.line_count - 1
+    def _on_first_row(self) -> bool:
+        """Tell whether Up cannot move the cursor; a long line takes several rows."""
+        return self.navigator.is_first_wrapped_line(self.cursor_location)
+
+    def _on_last_row(self) -> bool:
+        return self.navigator.is_last_wrapped_line(self.cursor_location)
 
     def _recall(self, step: int) -> None:
         if self._place == len(self._past):

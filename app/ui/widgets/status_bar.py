@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Static
 
-from app.format import bar, compact, plural, time_left
+from app.format import bar, compact, human_bytes, plural, time_left
 from app.safe_text import one_line
 from app.types import Answer
 from models.types import LoadedModel
@@ -28,6 +28,8 @@ class StatusBar(Horizontal):
         super().__init__(id=id)
         self._model: LoadedModel | None = None
         self._loading = ""
+        self._gone = False
+        self._offer = ""
         self._used = 0
         self._rate = 0.0
         self._index = "opening the index…"
@@ -48,8 +50,14 @@ class StatusBar(Horizontal):
         """Show the loaded model, or that there is none."""
         self._model = model
         self._loading = ""
+        self._gone = False
         self._used = 0
         self._rate = 0.0
+        self._draw()
+
+    def show_offer(self, size: int) -> None:
+        """Say how large a model is that fits this machine, in bytes."""
+        self._offer = f" ({human_bytes(size)} fits this machine)"
         self._draw()
 
     def show_model_progress(self, name: str, progress: ModelProgress) -> None:
@@ -59,8 +67,22 @@ class StatusBar(Horizontal):
         self._loading = f"{one_line(progress.label)} {one_line(name)} {cells} {share}".rstrip()
         self._draw()
 
-    def show_answer(self, answer: Answer) -> None:
-        """Show what the answer took of the context, and its speed."""
+    def end_model_progress(self) -> None:
+        """Show the model again: the load is over."""
+        if self._loading:
+            self._loading = ""
+            self._draw()
+
+    def show_engine_gone(self) -> None:
+        """Show that the model is out of memory until it is needed again."""
+        self._gone = True
+        self._draw()
+
+    def show_answer(self, model: LoadedModel | None, answer: Answer) -> None:
+        """Show the model, what the answer took of its context, and its speed."""
+        self._model = model
+        self._loading = ""
+        self._gone = False
         ledger = answer.ledger
         if ledger.context:
             self._used = answer.timings.prompt_tokens + answer.timings.completion_tokens
@@ -115,7 +137,9 @@ class StatusBar(Horizontal):
     def _model_parts(self) -> list[str]:
         model = self._model
         if model is None:
-            return ["quotes only"]
+            return [f"quotes only · ^k adds a model{self._offer}"]
+        if self._gone:
+            return [one_line(model.name), "stopped; the next question loads it again"]
         used = f"{compact(self._used)}/{compact(model.context)} {bar(self._used, model.context)}"
         rate = f"{self._rate:.0f} t/s" if self._rate else ""
         name = one_line(model.name)

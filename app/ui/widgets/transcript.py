@@ -104,6 +104,8 @@ class Transcript(VerticalScroll):
     def __init__(self, welcome: Widget, *, id: str) -> None:
         super().__init__(id=id)
         self._welcome = welcome
+        # Nothing to scroll yet: Tab leads from the prompt straight to the proposal.
+        self.can_focus = False
 
     def compose(self) -> ComposeResult:
         """Begin with the welcome."""
@@ -112,6 +114,7 @@ class Transcript(VerticalScroll):
     async def begin(self, question: str, asked_at: float) -> TurnView:
         """Add a turn and follow it."""
         self._welcome.display = False
+        self.can_focus = True
         turn = TurnView(question, asked_at)
         # Anchored again even after the person scrolled up: they asked something new.
         self.anchor(False)
@@ -136,6 +139,7 @@ class Transcript(VerticalScroll):
         self.anchor(False)
         self.scroll_home(animate=False)
         self._welcome.display = True
+        self.can_focus = False
 
 
 def _verdict(answer: Answer) -> Content:

@@ -78,10 +78,8 @@ class ProposalCard(Static, can_focus=True):
         if self._proposal is not None and self.display:
             self.propose(self._proposal)
 
-    def show_progress(self, progress: Progress) -> None:
-        """Show the download."""
-        if self._proposal is None:
-            return
+    def show_progress(self, name: str, progress: Progress) -> None:
+        """Show a download."""
         now = time.monotonic()
         if self._first is None or progress.done < self._first[1]:
             self._first = (now, progress.done)
@@ -89,7 +87,7 @@ class ProposalCard(Static, can_focus=True):
         share = f"{100 * progress.done / progress.total:.0f} %" if progress.total else ""
         left = time_left(progress.done - done_before, progress.total - done_before, elapsed)
         self.update(
-            f"{one_line(progress.label)} {one_line(self._proposal.title)}\n"
+            f"{one_line(progress.label)} {one_line(name)}\n"
             f"{bar(progress.done, progress.total, 30)} {share}\n"
             f"{human_bytes(progress.done)} of {human_bytes(progress.total)}  {left}  esc stops"
         )
