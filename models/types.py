@@ -161,6 +161,8 @@ class LoadOptions:
     """Layers on the GPU; -1 for as many as fit."""
     threads: int = 0
     """Threads for decoding; 0 for the number of physical cores."""
+    name: str = ""
+    """How the person refers to the model; empty for what the file calls itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ class LoadedModel:
     """What is loaded, and how."""
 
     name: str
-    """Name for the person."""
+    """Name for the person: the one that was given, else ``general.name``, else the file's."""
     path: Path
     """GGUF file."""
     quant: str

@@ -86,7 +86,7 @@ class LlamaModel:
         if 0 <= loaded.plan.gpu_layers < options.gpu_layers:
             notices += (f"{loaded.plan.gpu_layers} layers are on the GPU, fewer than asked.",)
         info = LoadedModel(
-            name=facts.name,
+            name=options.name or facts.name,
             path=options.path,
             quant=facts.quant,
             architecture=facts.architecture,

@@ -66,7 +66,7 @@ def test_a_folder_is_opened_asked_and_left(home: Home, size: tuple[int, int]) ->
 def test_a_model_answers_and_either_child_may_be_killed(home: Home) -> None:
     give_model(home)
     with alcove(home) as screen:
-        screen.wait("reader")
+        screen.wait(lambda text: "tests/reader-GGUF:F16" in text and "on GPU" in text)
         screen.wait(INDEXED)
         screen.keys(f"{question('mill')}\r")
         screen.wait(lambda text: bool(re.search(r"The code of the mill is falcon \[\d\]\.", text)))

@@ -125,7 +125,7 @@ def test_a_model_is_downloaded_listed_and_asked_by_name(home: Home, fake_hub: Fa
     }
     home.run("index", str(home.notes))
     asked = home.run("ask", question("mill"), "--model", "tests/reader-GGUF:F16", "--json")
-    assert asked.json["model"]
+    assert asked.json["model"] == "tests/reader-GGUF:F16"
     assert asked.json["mode"] == "notes"
 
 
@@ -138,6 +138,8 @@ def test_a_model_is_downloaded_listed_and_asked_by_name(home: Home, fake_hub: Fa
         (("search", "x", "--leg", "smell"), 2),
         (("models",), 2),
         (("ask", "x", "--temperature", "-1"), 2),
+        (("ask", "x", "--threads", "100000"), 2),
+        (("ask", "x", "--gpu-layers", "-7"), 2),
         (("index", "/no/such/folder"), 1),
         (("no-such-folder",), 1),
         (("notes",), 1),  # the app, but standard input and output are no terminal
@@ -185,7 +187,9 @@ def test_a_folder_that_is_gone_is_left_out_until_it_is_forgotten(home: Home) -> 
     assert (found.code, found.json["hits"][0]["folder"]) == (0, str(moved))
     assert f"alcove forget {gone}" in found.err
     assert home.run("search", "mill", "--in", gone, "--in", str(moved)).code == 4
-    assert home.run("status").code == 0
+    status = home.run("status")
+    assert status.code == 0
+    assert f"alcove forget {gone}" in status.err
     forgotten = home.run("forget", gone, "--json")
     assert (forgotten.code, forgotten.json) == (0, {"folder": gone, "notes": 4, "chunks": 4})
     again = home.run("forget", gone, "--json")
@@ -235,8 +239,24 @@ def test_hostile_names_and_notes_do_not_reach_the_terminal(home: Home) -> None:
         assert "\x1b" not in shown.out + shown.err
         assert "\x07" not in shown.out
         assert "[bold]x[/bold]" in shown.out
+    home.write("evil2.md", "# csi\n\nzebra \x9b31m \u202e\n")
+    home.run("index", str(home.notes))
+    raw = home.run("search", "zebra", "--json")
+    assert "\x9b" not in raw.out
+    assert "\u202e" not in raw.out
+    assert any("\x9b31m \u202e" in hit["text"] for hit in raw.json["hits"])
     document = home.run("search", "zebra", "--json")
     assert json.loads(document.out)["hits"][0]["path"] == "evil\x1b[2J.md"
+
+
+def test_a_wrong_model_in_the_settings_leaves_status_usable(home: Home) -> None:
+    home.alcove_home.mkdir()
+    (home.alcove_home / "settings.toml").write_text('[model]\nname = "no/such:Q4_K_M"\n')
+    home.run("index", str(home.notes))
+    status = home.run("status", "--json")
+    assert (status.code, status.json["model"]) == (0, None)
+    assert "no/such" in status.err
+    assert status.json["paths"]["settings"].endswith("settings.toml")
 
 
 def test_wrong_settings_are_two_lines_and_no_traceback(home: Home) -> None:

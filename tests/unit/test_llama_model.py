@@ -96,6 +96,12 @@ def test_loading_reports_progress_and_says_what_was_loaded(path: Path) -> None:
         loaded.close()
 
 
+def test_the_name_that_the_person_knows_comes_first(path: Path) -> None:
+    loaded = LlamaModel.load(LoadOptions(path, threads=1, name="ann/Tiny-GGUF:F32"))
+    assert loaded.info.name == "ann/Tiny-GGUF:F32"
+    loaded.close()
+
+
 def test_a_template_that_nobody_can_compile_gives_way_to_a_default(tmp_path: Path) -> None:
     deep = "{% if 1 %}" * 2000 + "{% endif %}" * 2000
     loaded = LlamaModel.load(LoadOptions(tiny_model(tmp_path / "x.gguf", chat_template=deep)))

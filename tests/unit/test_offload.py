@@ -28,8 +28,8 @@ FACTS = ModelFacts(
 ANY = Path("model.gguf")
 
 
-def options(**changes: int) -> LoadOptions:
-    return LoadOptions(ANY, **changes)
+def options(context: int = 0, gpu_layers: int = -1) -> LoadOptions:
+    return LoadOptions(ANY, context=context, gpu_layers=gpu_layers)
 
 
 def machine(ram: int = 16 * GIB, *gpus: int) -> Hardware:
