@@ -8,6 +8,7 @@ from types import TracebackType
 from retrieval.indexer import Indexer
 from retrieval.indexes import Indexes
 from retrieval.notes import resolve_folder, scan_folder
+from retrieval.scope import folder_notice
 from retrieval.search import Searcher
 from retrieval.types import (
     Cancelled,
@@ -119,4 +120,5 @@ class Library:
             embedded=sum(embedded for _, _, embedded in counts),
             pending=sum(self._indexer.pending(Path(folder)) for folder in folders),
             skipped=tuple(skip for folder in folders for skip in store.skipped(folder)),
+            notices=tuple(filter(None, map(folder_notice, folders))),
         )

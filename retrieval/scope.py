@@ -39,14 +39,23 @@ def find_scope(store: Store, wanted: Sequence[str]) -> Scope:
         parts.setdefault(folder, set()).add(prefix)
     if not wanted:
         parts = {folder: {""} for folder in known}
-    problems = {folder: folder_problem(Path(folder)) for folder in parts}
-    folders = tuple(folder for folder in parts if not problems[folder])
+    notices = {folder: folder_notice(folder) for folder in parts}
+    folders = tuple(folder for folder in parts if not notices[folder])
     return Scope(
         folders=folders,
         only=() if set(folders) == set(known) else folders,
         within=_within(store, {folder: parts[folder] for folder in folders}),
-        notices=tuple(_notice(folder, why) for folder, why in problems.items() if why),
+        notices=tuple(filter(None, notices.values())),
     )
+
+
+def folder_notice(folder: str) -> str:
+    """Say that an indexed folder cannot be reached now, and what to do; empty when it can be."""
+    why = folder_problem(Path(folder))
+    notice = f"The folder {folder} {why}; its notes are left out."
+    if why == NOT_THERE:
+        notice += f" If it is gone for good: alcove forget {folder}"
+    return notice if why else ""
 
 
 def _place(path: Path, known: Sequence[str]) -> tuple[str, str]:
@@ -73,10 +82,3 @@ def _within(store: Store, parts: dict[str, set[str]]) -> frozenset[str] | None:
 
 def _missing(title: str, folder: str) -> IndexMissingError:
     return IndexMissingError(title, f"Index it first: alcove index {folder}")
-
-
-def _notice(folder: str, why: str) -> str:
-    notice = f"The folder {folder} {why}; its notes were left out."
-    if why == NOT_THERE:
-        return f"{notice} If it is gone for good: alcove forget {folder}"
-    return notice

@@ -180,6 +180,8 @@ class IndexStatus:
     """Files on disk that differ from the index: new, changed or gone."""
     skipped: tuple[Skipped, ...]
     """Files that could not be indexed, with reasons."""
+    notices: tuple[str, ...] = ()
+    """What the person should know: folders that are not there or cannot be reached."""
 
     @property
     def complete(self) -> bool:
