@@ -11,12 +11,12 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from tests.e2e.conftest import FACTS, READER, Home
+from tests.e2e.conftest import READER, Home
 from tests.e2e.terminal import Terminal, terminal
 from tests.fixtures.reader_data import question
 
 WIDE, NARROW = (160, 45), (80, 24)
-CTRL_N, CTRL_O, CTRL_Q, ESCAPE = "\x0e", "\x0f", "\x11", "\x1b"
+CTRL_N, CTRL_O, CTRL_Q = "\x0e", "\x0f", "\x11"
 INDEXED = "4 notes ✓"
 
 
@@ -119,7 +119,5 @@ def test_killed_outright_it_leaves_no_orphans(home: Home) -> None:
 def test_the_first_screen_names_the_folder_and_nothing_else_is_asked(home: Home) -> None:
     with alcove(home, NARROW) as screen:
         shown = screen.wait("A model that fits this machine")
-        assert "is only read, never written" in shown
+        assert "is only read, never written" in " ".join(shown.split())
         assert "quotes only" in shown
-        screen.keys(ESCAPE)
-        assert len(FACTS) == 4
