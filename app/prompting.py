@@ -79,11 +79,7 @@ def build_prompt(
     usable = context - reserve
     bare = counter.count_prompt([system, ChatMessage("user", question)])
     if bare > usable:
-        raise QuestionTooLongError(
-            f"The question takes {bare:,} tokens with the instructions; "
-            f"{max(usable, 0):,} of the model's {context:,} are free for it.",
-            "Ask a shorter question, or use a model with a longer context.",
-        )
+        raise _too_long(bare, usable, context)
     blocks = [note_block(n, passage) for n, passage in enumerate(passages, start=1)]
     sizes = counter.count_tokens(blocks)
     wanted = min(sum(sizes), int(usable * NOTES_SHARE))
@@ -115,6 +111,14 @@ def build_prompt(
         dropped_turns=forgotten + len(history) - len(kept),
     )
     return Prompt(messages, tuple(passages[index] for index in chosen), ledger)
+
+
+def _too_long(tokens: int, usable: int, context: int) -> QuestionTooLongError:
+    return QuestionTooLongError(
+        f"The question takes {tokens:,} tokens with the instructions; "
+        f"{max(usable, 0):,} of the model's {context:,} are free for it.",
+        "Ask a shorter question, or use a model with a longer context.",
+    )
 
 
 def _choose(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -245,8 +244,7 @@ def test_hostile_names_and_notes_do_not_reach_the_terminal(home: Home) -> None:
     assert "\x9b" not in raw.out
     assert "\u202e" not in raw.out
     assert any("\x9b31m \u202e" in hit["text"] for hit in raw.json["hits"])
-    document = home.run("search", "zebra", "--json")
-    assert json.loads(document.out)["hits"][0]["path"] == "evil\x1b[2J.md"
+    assert "evil\x1b[2J.md" in {hit["path"] for hit in raw.json["hits"]}
 
 
 def test_a_wrong_model_in_the_settings_leaves_status_usable(home: Home) -> None:
