@@ -31,7 +31,7 @@ async def chat(name: str, size: tuple[int, int], *, overlay: bool = False) -> No
     from app.__main__ import SAMPLE_NOTES, build_workspace
     from app.ui.app import AlcoveApp
     from app.ui.widgets.sources import SourceCard
-    from app.ui.widgets.transcript import TurnView
+    from app.ui.widgets.turn import TurnView
 
     workspace = build_workspace(SAMPLE_NOTES)
     app = AlcoveApp(workspace, sample=True)

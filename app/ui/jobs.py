@@ -70,6 +70,7 @@ class Jobs:
 
     def begin(self) -> None:
         """Start what every session starts with: index, embedder, model."""
+        self.run("import", _import_the_rest)
         self._workspace.index.watch_death(partial(self._service_ended, "index"))
         self._workspace.engine.watch_death(partial(self._service_ended, "engine"))
         self.update_index()
@@ -208,3 +209,10 @@ class Jobs:
         if self.indexing or self._may_restart_index():
             self.update_index()
             self.run("warm", self._warm)
+
+
+def _import_the_rest() -> None:
+    """Import what the first answer needs, now that the first screen is there."""
+    import app.extractive
+    import app.grounding
+    import app.ui.widgets.turn  # noqa: F401

@@ -15,7 +15,7 @@ from app.ui.screens.dialogs import HelpDialog, LedgerDialog, NoteDialog
 from app.ui.screens.models import ModelsDialog
 from app.ui.widgets.prompt import Prompt
 from app.ui.widgets.sources import SourceCard, SourcesPanel
-from app.ui.widgets.transcript import TurnView
+from app.ui.widgets.turn import TurnView
 from app.ui.widgets.welcome import ProposalCard
 from models.errors import LoadError
 from tests.fixtures.fakes import Suggestion

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,10 +17,13 @@ from app.ui.background import TextBuffer, run_in_background
 from app.ui.widgets.prompt import Prompt
 from app.ui.widgets.sources import SourceCard, SourcesPanel
 from app.ui.widgets.status_bar import StatusBar
-from app.ui.widgets.transcript import Transcript, TurnView
+from app.ui.widgets.transcript import Transcript
 from app.ui.widgets.welcome import Welcome
 from app.workspace import Workspace
 from models.types import Delta, Prefilling
+
+if TYPE_CHECKING:
+    from app.ui.widgets.turn import TurnView
 
 MODE_NAMES: dict[Mode, str] = {
     "quotes": "quotes only",
