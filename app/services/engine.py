@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.errors import ServiceDied
-from app.services.host import Pending, ServiceHost, child_command, child_environment, describe_exit
+from app.services.host import Pending, ServiceClient, describe_exit
 from models.errors import GenerationError
 from models.types import (
     ChatMessage,
@@ -80,20 +79,14 @@ class EngineService:
                 model.cancel()
 
 
-class EngineClient:
+class EngineClient(ServiceClient):
     """The loaded model, as the app sees it: a ``ChatModel`` that lives in the child.
 
     When the child dies the model is loaded anew by the next use.
     """
 
     def __init__(self, logs: Path) -> None:
-        self._host = ServiceHost(
-            "engine",
-            child_command("engine"),
-            logs / "engine.log",
-            _explain_death,
-            child_environment(),
-        )
+        super().__init__("engine", logs, _explain_death)
         self._options: LoadOptions | None = None
         self._info: LoadedModel | None = None
         self._report: Report = ignore_progress
@@ -102,15 +95,6 @@ class EngineClient:
         self._stream: Pending | None = None
         self._loading: Pending | None = None
         self._lock = threading.Lock()
-
-    @property
-    def host(self) -> ServiceHost:
-        """The child process."""
-        return self._host
-
-    def watch_death(self, tell: Callable[[ServiceDied], None]) -> None:
-        """Have somebody told, on a reader thread, when the child ends by itself."""
-        self._host.on_death = tell
 
     @property
     def info(self) -> LoadedModel:
@@ -167,10 +151,6 @@ class EngineClient:
             running = [job for job in (self._stream, self._loading) if job is not None]
         for job in running:
             job.cancel()
-
-    def close(self) -> None:
-        """End the child process."""
-        self._host.close()
 
     def _call(self, method: str, argument: object) -> object:
         self._revive()

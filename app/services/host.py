@@ -234,6 +234,28 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+class ServiceClient:
+    """What the app's side of every service shares: one host, and who is told of its death."""
+
+    def __init__(self, service: str, logs: Path, explain: Explain) -> None:
+        self._host = ServiceHost(
+            service, child_command(service), logs / f"{service}.log", explain, child_environment()
+        )
+
+    @property
+    def host(self) -> ServiceHost:
+        """The child process."""
+        return self._host
+
+    def watch_death(self, tell: Callable[[ServiceDied], None]) -> None:
+        """Have somebody told, on a reader thread, when the child ends by itself."""
+        self._host.on_death = tell
+
+    def close(self) -> None:
+        """End the child process."""
+        self._host.close()
+
+
 def child_command(service: str) -> list[str]:
     """Build the command line that starts a service of this installation.
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from app.errors import SearchStopped, ServiceDied
-from app.services.host import Pending, ServiceHost, child_command, child_environment, describe_exit
+from app.errors import SearchStopped
+from app.services.host import Pending, ServiceClient, describe_exit
 from retrieval.types import (
     Cancelled,
     IndexReport,
@@ -81,29 +81,14 @@ class IndexService:
         self._index_of_notes.warm()
 
 
-class IndexClient:
+class IndexClient(ServiceClient):
     """The index, as the app sees it: a ``Searcher`` that lives in the child."""
 
     def __init__(self, logs: Path) -> None:
-        self._host = ServiceHost(
-            "index",
-            child_command("index"),
-            logs / "index.log",
-            _explain_death,
-            child_environment(),
-        )
+        super().__init__("index", logs, _explain_death)
         self._indexing: Pending | None = None
         self._searching: Pending | None = None
         self._lock = threading.Lock()
-
-    @property
-    def host(self) -> ServiceHost:
-        """The child process."""
-        return self._host
-
-    def watch_death(self, tell: Callable[[ServiceDied], None]) -> None:
-        """Have somebody told, on a reader thread, when the child ends by itself."""
-        self._host.on_death = tell
 
     def index(self, folder: Path, report: Report = ignore_progress) -> IndexReport:
         """Bring the index of a folder up to date. Raises ``RetrievalError`` or ``ServiceDied``."""
@@ -156,10 +141,6 @@ class IndexClient:
     def warm(self) -> None:
         """Load what the vector leg needs; takes seconds."""
         self._host.call("warm").result()
-
-    def close(self) -> None:
-        """End the child process."""
-        self._host.close()
 
 
 def _explain_death(code: int) -> tuple[str, str]:
