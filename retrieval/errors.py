@@ -45,5 +45,9 @@ class EmbedderError(RetrievalError):
     """The embedding model is missing, altered or cannot be loaded."""
 
 
+class EvaluationError(RetrievalError):
+    """A data set, or the folder for its index, cannot be used for an evaluation."""
+
+
 class IndexCancelled(RetrievalError):
     """The person stopped an indexing run; what was done so far is kept."""

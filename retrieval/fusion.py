@@ -15,9 +15,6 @@ from retrieval.types import Contribution, Hit, Leg
 RRF_K = 10
 """Damps the first ranks: a leg's first place counts ``(k + 2) / (k + 1)`` times its second."""
 
-DEPTH = 100
-"""Chunks that each leg hands to the fusion."""
-
 
 @dataclass(frozen=True, slots=True)
 class Fused:

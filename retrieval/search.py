@@ -14,7 +14,7 @@ from retrieval.errors import (
     IndexLockedError,
     VectorIndexError,
 )
-from retrieval.fusion import DEPTH, Fused, fuse
+from retrieval.fusion import Fused, fuse
 from retrieval.indexer import Indexer
 from retrieval.indexes import Indexes
 from retrieval.notes import UnusableNoteError, decode, folder_problem, read_bytes
@@ -85,10 +85,10 @@ class Searcher:
         vector = query.leg != "bm25" and self._can_use_vectors(query, scope, notices)
         if query.leg != "vector" or not vector:
             lexical = self._indexes.lexical()
-            rankings["bm25"] = lexical.search(text, DEPTH, scope.only, scope.within)
+            rankings["bm25"] = lexical.search(text, query.depth, scope.only, scope.within)
         if vector:
             try:
-                rankings["vector"] = self._vector_hits(text, scope, notices)
+                rankings["vector"] = self._vector_hits(query, text, scope, notices)
             except (EmbedderError, IndexDamagedError, VectorIndexError) as error:
                 if query.leg == "vector":
                     raise
@@ -118,14 +118,14 @@ class Searcher:
             return False
         return embedded > 0
 
-    def _vector_hits(self, text: str, scope: Scope, notices: list[str]) -> list[Hit]:
+    def _vector_hits(self, query: Query, text: str, scope: Scope, notices: list[str]) -> list[Hit]:
         embedder = self._indexes.embedder
         if embedder.count_tokens([text])[0] > embedder.max_tokens:
             notices.append(
                 f"The question is long: the embedding model reads its first {embedder.max_tokens}"
                 " tokens, the keyword search all of it."
             )
-        return self._indexes.vectors().search(text, DEPTH, scope.only, scope.within)
+        return self._indexes.vectors().search(text, query.depth, scope.only, scope.within)
 
     def _passages(
         self, fused: Sequence[Fused], k: int

@@ -20,6 +20,10 @@ LegChoice = Literal["hybrid", "bm25", "vector"]
 """What a caller asks for: both legs fused, or one alone."""
 
 
+DEPTH = 100
+"""Chunks that each leg hands to the fusion."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What tells whether a file changed: cheap facts first, content last."""
@@ -203,6 +207,8 @@ class Query:
     """Paths of indexed folders, or of what is inside them, to search; empty for all."""
     wait: bool = True
     """Whether to wait until the vector leg is loaded, or answer with the legs there are."""
+    depth: int = DEPTH
+    """Chunks that each leg is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,10 @@ def test_a_changed_note_changes_what_is_found(library: Library, notes: Path) -> 
     assert library.search(question).passages[0].chunk.note_path != "bike.txt"
 
 
-def test_vectors_are_those_of_sentence_transformers(embedder: MiniLmEmbedder) -> None:
+def test_vectors_are_those_of_sentence_transformers() -> None:
     from sentence_transformers import SentenceTransformer
 
+    embedder = bundled_embedder(bfloat16=False)
     texts = ["A short one.", "Ünïcode, and\nlines", "long " * 400, "x"]
     model = SentenceTransformer(str(embedder._directory), local_files_only=True)
     theirs = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
@@ -87,6 +88,13 @@ def test_vectors_are_those_of_sentence_transformers(embedder: MiniLmEmbedder) ->
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     np.testing.assert_allclose(embedder.embed_query(texts[0]), ours[0], atol=1e-5)
+
+    reduced = bundled_embedder(bfloat16=True).embed_passages(texts)
+    assert reduced.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(reduced, axis=1), 1, atol=1e-5)
+    cosines = (reduced * ours).sum(axis=1)
+    assert cosines.min() > 0.9999
+    assert not np.array_equal(reduced, ours)
 
 
 def test_threads_may_embed_at_once(embedder: MiniLmEmbedder) -> None:
