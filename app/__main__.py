@@ -53,6 +53,13 @@ class Composition:
 
         return Library(private_folder(self.paths.index), bundled_embedder())
 
+    def library(self, directory: Path) -> Library:
+        """Open an index of another directory in this process."""
+        from retrieval.embedding import bundled_embedder
+        from retrieval.library import Library
+
+        return Library(private_folder(directory), bundled_embedder())
+
     def index_client(self) -> IndexClient:
         """Prepare the index process."""
         from app.services.index import IndexClient
@@ -179,6 +186,7 @@ def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         parsed = build_command_parser().parse_args(arguments)
         from app.cli import ask, models, notes
+        from app.cli import eval as evaluation
 
         commands = {
             "index": notes.index_folder,
@@ -187,6 +195,7 @@ def _run(arguments: list[str]) -> int:
             "forget": notes.forget,
             "ask": ask.ask,
             "models": models.models,
+            "eval": evaluation.evaluate_search,
         }
         return commands[parsed.command](parsed, composition)
     parsed = build_app_parser().parse_args(arguments)

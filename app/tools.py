@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from app.settings import Paths, Settings
 from app.types import Searcher
 from models.types import ChatModel, Downloader, LoadOptions, LocalModel, ModelFile
 from models.types import Report as ModelReport
 from retrieval.types import Cancelled, Forgotten, IndexReport, IndexStatus, Report
+
+if TYPE_CHECKING:
+    from retrieval.library import Library
 
 
 class Notes(Searcher, Protocol):
@@ -73,6 +76,9 @@ class Tools(Protocol):
 
     def notes(self) -> Notes:
         """Open the index in this process. Raises ``RetrievalError``."""
+
+    def library(self, directory: Path) -> Library:
+        """Open an index of another directory, made when missing. Raises ``RetrievalError``."""
 
     def engine(self) -> Engine:
         """Prepare an engine process; nothing starts before it is used."""

@@ -11,7 +11,7 @@ from app import __version__
 from app.types import Mode
 from retrieval.types import LegChoice
 
-COMMANDS = ("index", "search", "ask", "models", "status", "forget")
+COMMANDS = ("index", "search", "ask", "models", "status", "forget", "eval")
 """Words that are commands; anything else in their place is a folder to open."""
 
 _EXIT_CODES = """exit codes:
@@ -65,6 +65,7 @@ def build_app_parser() -> argparse.ArgumentParser:
             "  models  list and download models\n"
             "  status  tell what is indexed and where data lives\n"
             "  forget  take a folder out of the index\n"
+            "  eval    measure the search on a data set with judged answers\n"
             "\nexample:\n  alcove ~/notes\n  alcove search --help\n\n" + _EXIT_CODES
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -89,6 +90,7 @@ def build_command_parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_status(commands)
     _add_forget(commands)
+    _add_eval(commands)
     return parser
 
 
@@ -227,4 +229,33 @@ def _add_forget(commands: _Commands[argparse.ArgumentParser]) -> None:
         "alcove forget ~/old-notes",
     )
     parser.add_argument("folder", type=Path, help="an indexed folder; alcove status lists them")
+    _add_json(parser)
+
+
+def _add_eval(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "eval",
+        "Measure the search on a data set in the layout of BEIR.",
+        "alcove eval ~/beir/scifact --index ~/beir/scifact-index",
+    )
+    parser.add_argument(
+        "dataset", type=Path, help="folder with corpus.jsonl, queries.jsonl and qrels.tsv"
+    )
+    parser.add_argument(
+        "--leg",
+        dest="legs",
+        choices=get_args(LegChoice),
+        action="append",
+        help="measure this leg only; may be given again (default: all)",
+    )
+    parser.add_argument(
+        "--index",
+        metavar="DIR",
+        type=Path,
+        help="keep the index in this folder, so that the next run is quick",
+    )
+    parser.add_argument(
+        "--run", metavar="PREFIX", help="write the rankings as TREC runs: PREFIX.bm25.trec, ..."
+    )
     _add_json(parser)
