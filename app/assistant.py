@@ -29,6 +29,9 @@ from retrieval.types import Query, SearchResult
 NOTHING_FOUND = "Nothing in your notes matches these words."
 """Said instead of an answer when neither leg found a passage."""
 
+NOTHING_YET = "Nothing found so far, but the index is not complete."
+"""Said while notes are still being indexed."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
@@ -93,8 +96,9 @@ class Assistant:
         if self._stop.is_set():
             yield Finished(_silent(asked, mode, "", "cancelled"))
         elif not result.passages and mode in {"quotes", "notes"}:
-            yield Delta(NOTHING_FOUND)
-            yield Finished(_silent(asked, mode, NOTHING_FOUND, "stop"))
+            text = NOTHING_YET if result.stale else NOTHING_FOUND
+            yield Delta(text)
+            yield Finished(_silent(asked, mode, text, "stop"))
         elif self.model is None or mode == "quotes":
             yield from _quote(asked)
         else:

@@ -30,7 +30,15 @@ from retrieval.notes import (
     stat_note,
 )
 from retrieval.store import StoredFile
-from retrieval.types import Cancelled, Fingerprint, Forgotten, IndexReport, Progress, Report
+from retrieval.types import (
+    READING,
+    Cancelled,
+    Fingerprint,
+    Forgotten,
+    IndexReport,
+    Progress,
+    Report,
+)
 from retrieval.vector_table import Unembedded
 
 _LOCK_WAIT_SECONDS = 2.0
@@ -124,7 +132,7 @@ class Indexer:
         changed_stat = [p for p, s in scan.files.items() if not _same_stat(s, known.get(p))]
         counts = Counter(unchanged=len(scan.files) - len(changed_stat))
         for done, path in enumerate(changed_stat):
-            reporter.step("reading notes", done, len(changed_stat))
+            reporter.step(READING, done, len(changed_stat))
             counts[self._take(root, path, known.get(path))] += 1
         gone = _gone(scan, known)
         for path in gone:
@@ -135,7 +143,7 @@ class Indexer:
             if before is None or before.reason != skip.reason:
                 nothing = Fingerprint(0, 0, "")
                 self._indexes.put_skipped(folder, skip.path, nothing, skip.reason)
-        reporter.finish("reading notes", len(changed_stat))
+        reporter.finish(READING, len(changed_stat))
         if embed:
             self._embed(folder, reporter, background)
         if changed_stat or gone:

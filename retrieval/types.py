@@ -229,6 +229,9 @@ class SearchResult:
     """Whether the index differs from the files on disk or lacks vectors."""
 
 
+READING = "reading notes"
+"""Label of the part of an index run after which keywords find everything."""
+
 Report = Callable[[Progress], None]
 """Receives progress; must be quick and must not raise."""
 

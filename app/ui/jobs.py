@@ -16,7 +16,10 @@ from app.workspace import Workspace
 from models.types import LocalModel
 from models.types import Progress as ModelProgress
 from retrieval.errors import IndexCancelled
-from retrieval.types import Progress
+from retrieval.types import READING, Progress
+
+READING_SECONDS = 60.0
+"""Time the embedder waits at most for the notes to be read before it is loaded beside that."""
 
 INDEX_RESTARTS = 2
 """Times an index run is taken up again by itself after its process died."""
@@ -31,6 +34,7 @@ class Jobs:
         self._running: set[str] = set()
         self._index_restarts = 0
         self._lock = threading.Lock()
+        self._notes_read = threading.Event()
         self._stop_download = threading.Event()
         self._downloading = False
         self._loading = False
@@ -134,6 +138,7 @@ class Jobs:
         except IndexCancelled as error:
             self._say(error.title, error.remedy)
         finally:
+            self._notes_read.set()
             self._post(messages.IndexRunEnded())
         self._post(messages.IndexStatusRead(self._workspace.status()))
 
@@ -143,9 +148,13 @@ class Jobs:
             return self._index_restarts <= INDEX_RESTARTS
 
     def _index_advanced(self, progress: Progress) -> None:
+        if progress.label != READING:
+            self._notes_read.set()
         self._post(messages.IndexAdvanced(progress))
 
     def _warm(self) -> None:
+        # Importing torch takes seconds of the processor; what the keywords need comes first.
+        self._notes_read.wait(READING_SECONDS)
         try:
             self._workspace.warm()
         except ServiceDied:

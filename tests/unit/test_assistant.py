@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.assistant import NOTHING_FOUND, Assistant
+from app.assistant import NOTHING_FOUND, NOTHING_YET, Assistant
 from app.conversation import ConversationStore
 from app.errors import ServiceDied
 from app.types import Answer, AnswerEvent, AskOptions, Finished, Retrieved, Searching
@@ -56,6 +56,12 @@ def test_nothing_found_is_said_without_asking_the_model() -> None:
     events = list(Assistant(WordIndex(NOTES), loaded()).ask("zebra", AskOptions()))
     assert not any(isinstance(event, Prefilling) for event in events)
     assert finished(events).text == NOTHING_FOUND
+
+
+def test_nothing_found_in_an_incomplete_index_is_not_called_nothing() -> None:
+    index = WordIndex(NOTES)
+    index.stale = True
+    assert finished(list(Assistant(index).ask("zebra", AskOptions()))).text == NOTHING_YET
 
 
 def test_model_only_searches_nothing_and_both_goes_on_without_passages() -> None:
