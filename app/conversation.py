@@ -113,6 +113,10 @@ class Conversation:
         """Leave the oldest turns out of prompts from now on; they stay in the conversation."""
         self._forgotten = max(self._forgotten, turns)
 
+    def recall(self) -> None:
+        """Put every turn into prompts again: another model may have room for them."""
+        self._forgotten = 0
+
 
 def _past(turn: Turn) -> PastTurn:
     sent = {message.role: message.content for message in turn.answer.sent}

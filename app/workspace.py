@@ -235,6 +235,7 @@ class Workspace:
         )
         self.engine.load(options, report)
         self._assistant.model = self.engine
+        self._conversation.recall()
         self._update_state(model=model.name)
         return self.engine.info
 

@@ -114,6 +114,21 @@ def test_a_second_turn_repeats_the_first_to_the_letter(tmp_path: Path) -> None:
     assert prompt[3].content.endswith("Question: and the sealant?")
 
 
+def test_what_did_not_fit_is_forgotten_until_another_model_is_loaded(tmp_path: Path) -> None:
+    engine = QuotingEngine()
+    work = workspace(tmp_path, engine)
+    model = LocalModel("tiny", Path("/models/tiny.gguf"), "Q4_0", 1, "llama")
+    work.load_model(model)
+    long = "the hatches " * 600
+    for _ in range(4):
+        answer = finished(list(work.ask(long)))
+    assert answer.ledger.dropped_turns > 0
+    assert work.conversation.forgotten == answer.ledger.dropped_turns
+    assert len(work.conversation.turns) == 4
+    work.load_model(model)
+    assert work.conversation.forgotten == 0
+
+
 def test_turns_are_saved_before_they_are_told_and_survive_a_death(tmp_path: Path) -> None:
     engine = QuotingEngine()
     work = workspace(tmp_path, engine)
