@@ -27,17 +27,8 @@ def _list(arguments: argparse.Namespace, tools: Tools) -> Exit:
     if arguments.json:
         say_json([asdict(model) for model in found])
     else:
-        for line in columns(
-            [
-                (
-                    one_line(model.name),
-                    model.quant,
-                    human_bytes(model.bytes),
-                    one_line(model.architecture),
-                )
-                for model in found
-            ]
-        ):
+        rows = [(m.name, m.quant, human_bytes(m.bytes), m.architecture) for m in found]
+        for line in columns([[one_line(cell) for cell in row] for row in rows]):
             say(line)
     for problem in problems:
         note(problem)

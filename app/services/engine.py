@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.services.host import Pending, ServiceClient, describe_exit
+from app.services.host import ServiceClient, describe_exit
 from models.errors import GenerationError
 from models.types import (
     ChatMessage,
@@ -92,9 +92,6 @@ class EngineClient(ServiceClient):
         self._report: Report = ignore_progress
         self._loaded_pid: int | None = None
         self._load_lock = threading.Lock()
-        self._stream: Pending | None = None
-        self._loading: Pending | None = None
-        self._lock = threading.Lock()
 
     @property
     def info(self) -> LoadedModel:
@@ -134,23 +131,15 @@ class EngineClient(ServiceClient):
     ) -> Iterator[StreamEvent]:
         """Write the next message. Raises ``ModelError`` or ``ServiceDied``."""
         self._revive()
-        pending = self._host.call("stream", tuple(messages), options)
-        with self._lock:
-            self._stream = pending
-        try:
+        with self._calling("stream", tuple(messages), options) as pending:
             for event in pending.events():
                 if isinstance(event, (Prefilling, Delta, Completed)):
                     yield event
-        finally:
-            with self._lock:
-                self._stream = None
 
     def cancel(self) -> None:
         """Stop the running load or answer soon. Thread-safe."""
-        with self._lock:
-            running = [job for job in (self._stream, self._loading) if job is not None]
-        for job in running:
-            job.cancel()
+        for pending in self._pending("stream", "load"):
+            pending.cancel()
 
     def _call(self, method: str, argument: object) -> object:
         self._revive()
@@ -167,17 +156,11 @@ class EngineClient(ServiceClient):
 
     def _load(self, options: LoadOptions) -> LoadedModel:
         report = self._report
-        pending = self._host.call("load", options)
-        pid = self._host.pid
-        with self._lock:
-            self._loading = pending
-        try:
+        with self._calling("load", options) as pending:
+            pid = self._host.pid
             value = pending.result(
                 lambda event: report(event) if isinstance(event, Progress) else None
             )
-        finally:
-            with self._lock:
-                self._loading = None
         assert isinstance(value, LoadedModel)
         self._loaded_pid = pid
         return value

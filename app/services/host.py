@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from app.errors import ServiceDied, ServiceUnavailable
@@ -241,6 +241,8 @@ class ServiceClient:
         self._host = ServiceHost(
             service, child_command(service), logs / f"{service}.log", explain, child_environment()
         )
+        self._under_way: dict[str, Pending] = {}
+        self._lock = threading.Lock()
 
     @property
     def host(self) -> ServiceHost:
@@ -254,6 +256,23 @@ class ServiceClient:
     def close(self) -> None:
         """End the child process."""
         self._host.close()
+
+    @contextlib.contextmanager
+    def _calling(self, method: str, *args: object) -> Iterator[Pending]:
+        """Send a request that ``_pending`` finds by its method until the block ends."""
+        pending = self._host.call(method, *args)
+        with self._lock:
+            self._under_way[method] = pending
+        try:
+            yield pending
+        finally:
+            with self._lock:
+                self._under_way.pop(method, None)
+
+    def _pending(self, *methods: str) -> list[Pending]:
+        """List the requests for these methods that are under way."""
+        with self._lock:
+            return [self._under_way[name] for name in methods if name in self._under_way]
 
 
 def child_command(service: str) -> list[str]:

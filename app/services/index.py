@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from app.errors import SearchStopped
-from app.services.host import Pending, ServiceClient, describe_exit
+from app.services.host import ServiceClient, describe_exit
 from retrieval.types import (
     Cancelled,
     IndexReport,
@@ -86,50 +85,31 @@ class IndexClient(ServiceClient):
 
     def __init__(self, logs: Path) -> None:
         super().__init__("index", logs, _explain_death)
-        self._indexing: Pending | None = None
-        self._searching: Pending | None = None
-        self._lock = threading.Lock()
 
     def index(self, folder: Path, report: Report = ignore_progress) -> IndexReport:
         """Bring the index of a folder up to date. Raises ``RetrievalError`` or ``ServiceDied``."""
-        pending = self._host.call("index", folder)
-        with self._lock:
-            self._indexing = pending
-        try:
+        with self._calling("index", folder) as pending:
             value = pending.result(
                 lambda event: report(event) if isinstance(event, Progress) else None
             )
-        finally:
-            with self._lock:
-                self._indexing = None
         assert isinstance(value, IndexReport)
         return value
 
     def cancel_indexing(self) -> None:
         """Stop the running ``index`` soon; what it did is kept. Thread-safe."""
-        with self._lock:
-            pending = self._indexing
-        if pending is not None:
+        for pending in self._pending("index"):
             pending.cancel()
 
     def search(self, query: Query) -> SearchResult:
         """Find passages. Raises ``RetrievalError`` or ``AppError``."""
-        pending = self._host.call("search", query)
-        with self._lock:
-            self._searching = pending
-        try:
+        with self._calling("search", query) as pending:
             value = pending.result()
-        finally:
-            with self._lock:
-                self._searching = None
         assert isinstance(value, SearchResult)
         return value
 
     def cancel_search(self) -> None:
         """Have the running ``search`` raise ``SearchStopped`` at once. Thread-safe."""
-        with self._lock:
-            pending = self._searching
-        if pending is not None:
+        for pending in self._pending("search"):
             pending.abandon(SearchStopped("The search was stopped.", "Ask again."))
 
     def status(self, folder: Path | None = None) -> IndexStatus:

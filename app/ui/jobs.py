@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -155,11 +156,8 @@ class Jobs:
     def _warm(self) -> None:
         # Importing torch takes seconds of the processor; what the keywords need comes first.
         self._notes_read.wait(READING_SECONDS)
-        try:
+        with contextlib.suppress(ServiceDied):  # told by _service_ended
             self._workspace.warm()
-        except ServiceDied:
-            return  # told by _service_ended
-        self._post(messages.VectorLegReady())
 
     def _find_model(self) -> None:
         try:

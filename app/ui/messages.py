@@ -44,11 +44,6 @@ class IndexStatusRead(Message):
 
 
 @dataclass
-class VectorLegReady(Message):
-    """The embedder is loaded: searches use both legs from now on."""
-
-
-@dataclass
 class AnswerAdvanced(Message):
     """The running answer got further, other than by text."""
 
