@@ -48,17 +48,21 @@ class Composition:
 
     def notes(self) -> Library:
         """Open the index in this process."""
-        from retrieval.embedding import bundled_embedder
-        from retrieval.library import Library
-
-        return Library(private_folder(self.paths.index), bundled_embedder())
+        return self.library(self.paths.index)
 
     def library(self, directory: Path) -> Library:
         """Open an index of another directory in this process."""
         from retrieval.embedding import bundled_embedder
         from retrieval.library import Library
+        from retrieval.types import IndexOptions
 
-        return Library(private_folder(directory), bundled_embedder())
+        settings = self.settings
+        options = IndexOptions(
+            max_bytes=int(settings.index.max_megabytes * 1e6),
+            vectors=settings.index.vectors,
+            rerank_seconds=settings.search.rerank_seconds,
+        )
+        return Library(private_folder(directory), bundled_embedder(), options)
 
     def index_client(self) -> IndexClient:
         """Prepare the index process."""

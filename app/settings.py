@@ -65,6 +65,25 @@ class SearchSettings(_Table, frozen=True):
     passages: Annotated[int, Meta(ge=1, le=100)] = 8
     """Passages looked at for an answer."""
 
+    reranker: str = ""
+    """Cross-encoder that puts the first passages in order: an id of the hub or a folder; empty
+    for none."""
+    rerank_seconds: Annotated[float, Meta(gt=0, le=60)] = 2.0
+    """Time that the reranker has for a question."""
+
+
+class IndexSettings(_Table, frozen=True):
+    """Table ``[index]``."""
+
+    embedder: str = ""
+    """Embedding model: an id of the hub or a folder; empty for the one that comes with Alcove."""
+    vectors: str = ""
+    """Address of a Chroma server for shared notes, ``http://host:8000``; empty for none."""
+    max_megabytes: Annotated[float, Meta(gt=0, le=2_000)] = 20.0
+    """Largest file that is read, in millions of bytes."""
+    watch: bool = True
+    """Whether the app follows changes of the notes while it is open."""
+
 
 class AppSettings(_Table, frozen=True):
     """Table ``[app]``."""
@@ -82,6 +101,8 @@ class Settings(_Table, frozen=True):
     """Which model, and how it runs."""
     search: SearchSettings = SearchSettings()
     """How notes are searched."""
+    index: IndexSettings = IndexSettings()
+    """How notes are indexed."""
     app: AppSettings = AppSettings()
     """How the app looks and behaves."""
     keys: dict[str, str] = {}

@@ -13,13 +13,17 @@ from retrieval.errors import IndexDamagedError, IndexLockedError, RetrievalError
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 """Layout of the tables, kept in the database's ``user_version``."""
 
 _MAX_PARAMETERS = 500
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS folders (number INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS folders (
+    number INTEGER PRIMARY KEY,
+    path TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL DEFAULT ''
+);
 CREATE TABLE IF NOT EXISTS files (
     number INTEGER PRIMARY KEY,
     folder INTEGER NOT NULL REFERENCES folders (number),
@@ -28,6 +32,9 @@ CREATE TABLE IF NOT EXISTS files (
     mtime_ns INTEGER NOT NULL,
     sha256 TEXT NOT NULL,
     reason TEXT NOT NULL DEFAULT '',
+    format TEXT NOT NULL DEFAULT '',
+    tags TEXT NOT NULL DEFAULT '[]',
+    links TEXT NOT NULL DEFAULT '[]',
     UNIQUE (folder, path)
 );
 CREATE TABLE IF NOT EXISTS chunks (
@@ -39,7 +46,8 @@ CREATE TABLE IF NOT EXISTS chunks (
     first_line INTEGER NOT NULL,
     last_line INTEGER NOT NULL,
     text_hash BLOB NOT NULL,
-    text TEXT NOT NULL
+    text TEXT NOT NULL,
+    place TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS chunks_of_file ON chunks (file, text_hash);
 CREATE INDEX IF NOT EXISTS chunks_of_text ON chunks (text_hash);
@@ -59,6 +67,13 @@ CREATE TABLE IF NOT EXISTS vectors (
     UNIQUE (embedder, text_hash)
 );
 INSERT OR IGNORE INTO meta VALUES ('generation', 0);
+"""
+_FROM_1 = """
+ALTER TABLE folders ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE files ADD COLUMN format TEXT NOT NULL DEFAULT '';
+ALTER TABLE files ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE files ADD COLUMN links TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE chunks ADD COLUMN place TEXT NOT NULL DEFAULT '';
 """
 
 
@@ -184,6 +199,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == VERSION:
         return
-    if version != 0:
+    if version not in {0, 1}:
         raise damaged(path.parent, f"it has layout {version}, this Alcove reads {VERSION}")
-    connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+    statements = _TABLES if version == 0 else _FROM_1
+    connection.executescript(
+        f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {VERSION}; COMMIT;"
+    )

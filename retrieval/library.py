@@ -14,10 +14,12 @@ from retrieval.types import (
     Cancelled,
     Embedder,
     Forgotten,
+    IndexOptions,
     IndexReport,
     IndexStatus,
     Query,
     Report,
+    Reranker,
     SearchResult,
     ignore_progress,
     never_cancelled,
@@ -31,8 +33,16 @@ class Library:
     vectors are first needed. Threads may share it: searches answer while a folder is indexed.
     """
 
-    def __init__(self, directory: Path, embedder: Embedder) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        embedder: Embedder,
+        options: IndexOptions | None = None,
+        reranker: Reranker | None = None,
+    ) -> None:
         """Open an index, made when missing. Raises ``IndexDamagedError``."""
+        self._options = options or IndexOptions()
+        self._reranker = reranker
         self._indexes = Indexes(Path(directory), embedder)
         self._indexer = Indexer(self._indexes)
         self._searcher = Searcher(self._indexes, self._indexer)

@@ -13,7 +13,8 @@ from retrieval.terms import TermBatch
 from retrieval.types import Chunk, Fingerprint
 
 CHUNK_COLUMNS = (
-    "c.id, f.path, n.path, c.title, c.headings, c.text, c.first_line, c.last_line"
+    "c.id, f.path, n.path, c.title, c.headings, c.text, c.first_line, c.last_line,"
+    " c.place"
     " FROM chunks c JOIN files n ON n.number = c.file JOIN folders f ON f.number = n.folder"
 )
 """What ``chunk_of`` reads, with the tables that it comes from."""
@@ -32,8 +33,8 @@ def insert_chunks(
     for chunk, size in zip(chunks, batch.sizes.tolist(), strict=True):
         start, end = end, end + size
         cursor = db.execute(
-            "INSERT INTO chunks (id, file, title, headings, first_line, last_line, text_hash, text)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO chunks (id, file, title, headings, first_line, last_line, text_hash, text,"
+            " place) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 chunk.id,
                 file,
@@ -43,6 +44,7 @@ def insert_chunks(
                 chunk.last_line,
                 text_hash(indexed_text(chunk)),
                 chunk.text,
+                chunk.place,
             ),
         )
         db.execute(
@@ -77,7 +79,7 @@ def fingerprint_row(fingerprint: Fingerprint) -> tuple[int, int, str]:
 
 def chunk_of(row: Sequence[Any]) -> Chunk:
     """Make a chunk of a row of ``CHUNK_COLUMNS``."""
-    chunk_id, folder, path, title, headings, text, first_line, last_line = row
+    chunk_id, folder, path, title, headings, text, first_line, last_line, place = row
     return Chunk(
         id=chunk_id,
         folder=folder,
@@ -87,4 +89,5 @@ def chunk_of(row: Sequence[Any]) -> Chunk:
         text=text,
         first_line=first_line,
         last_line=last_line,
+        place=place,
     )

@@ -66,7 +66,7 @@ def test_the_readme_names_every_command_setting_and_key() -> None:
     readme = (ROOT / "README.md").read_text()
     for command in COMMANDS:
         assert f"alcove {command}" in readme
-    for table in ("model", "search", "app"):
+    for table in ("model", "search", "index", "app"):
         assert f"[{table}]" in readme
         for name in getattr(Settings(), table).__struct_fields__:
             assert re.search(rf"^{name} = ", readme, re.MULTILINE), name
