@@ -39,3 +39,7 @@ class QuestionTooLongError(AppError):
 
 class ConversationError(AppError):
     """A conversation cannot be read or saved."""
+
+
+class JudgmentError(AppError):
+    """What the person marked cannot be read or saved."""

@@ -36,6 +36,8 @@ class Paths:
     """Logs of the app and its child processes."""
     state: Path
     """What the app remembers by itself: the last folder and model."""
+    judgments: Path
+    """Sources that the person marked good or bad."""
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,6 +123,7 @@ def find_paths(environment: Mapping[str, str] = os.environ) -> Paths:
             root / "chats",
             root / "logs",
             root / "state.json",
+            root / "judgments.jsonl",
         )
     dirs = platformdirs.PlatformDirs("alcove", appauthor=False)
     data = dirs.user_data_path
@@ -131,6 +134,7 @@ def find_paths(environment: Mapping[str, str] = os.environ) -> Paths:
         data / "chats",
         dirs.user_log_path,
         dirs.user_state_path / "state.json",
+        data / "judgments.jsonl",
     )
 
 
