@@ -84,7 +84,11 @@ class Assistant:
         if mode != "model":
             yield Searching()
             query = Query(
-                question, k=options.k, folders=options.folders, wait=options.wait_for_vectors
+                question,
+                k=options.k,
+                folders=options.folders,
+                wait=options.wait_for_vectors,
+                explain=options.explain,
             )
             try:
                 result = self._searcher.search(query)

@@ -56,3 +56,15 @@ def time_left(done: float, total: float, elapsed: float) -> str:
 def plural(count: int, noun: str) -> str:
     """Write a count with its noun: ``1 note``, ``1,912 notes``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def milliseconds(seconds: float) -> str:
+    """Write a short time: ``0.4 ms``, ``14 ms``, and from a second on ``1.2 s``."""
+    if seconds >= 0.9995:
+        return duration(seconds)
+    return f"{1000 * seconds:.0f} ms" if seconds >= 0.00995 else f"{1000 * seconds:.1f} ms"
+
+
+def where(path: str, first_line: int, last_line: int, place: str = "") -> str:
+    """Say where a passage is: ``git/undo.md:3-9``, and ``paper.pdf, page 3`` without own lines."""
+    return f"{path}, {place}" if place else f"{path}:{first_line}-{last_line}"

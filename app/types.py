@@ -216,6 +216,8 @@ class AskOptions:
     """Same seed, same answer."""
     history: tuple[PastTurn, ...] = field(default=())
     """Earlier turns of the conversation, oldest first, without the forgotten ones."""
+    explain: bool = False
+    """Whether to have the search say how its ranking came about."""
     forgotten: int = 0
     """Turns at the beginning that a prompt had no room for: they stay out, so that the prompts
     after it only grow at the end again."""

@@ -166,6 +166,7 @@ class Workspace:
         options = AskOptions(
             mode=self.mode,
             k=settings.search.passages,
+            explain=True,
             folders=(str(self.folder),),
             wait_for_vectors=self._ready.is_set(),
             max_tokens=settings.model.max_tokens,

@@ -240,6 +240,7 @@ class AlcoveApp(App[int]):
         yield SystemCommand("New conversation", "The old one is saved", chat.action_new)
         yield SystemCommand("Sources", "Show or hide the passages", chat.action_sources)
         yield SystemCommand("Context ledger", "What went into the prompt", chat.action_ledger)
+        yield SystemCommand("Explain", "How the passages were found", chat.action_explain)
         yield SystemCommand("Stop", "Stop the answer, load or download", chat.action_stop)
         yield SystemCommand("Re-index", "Bring the index up to date", self.action_reindex)
         for mode, name in MODE_NAMES.items():

@@ -12,6 +12,7 @@ from app.errors import AppError, ServiceUnavailable
 from app.settings import Settings
 from app.ui.app import AlcoveApp
 from app.ui.screens.dialogs import HelpDialog, LedgerDialog, NoteDialog
+from app.ui.screens.explain import ExplainDialog
 from app.ui.screens.models import ModelsDialog
 from app.ui.widgets.prompt import Prompt
 from app.ui.widgets.sources import SourceCard, SourcesPanel
@@ -485,3 +486,25 @@ async def test_ctrl_q_leaves_even_in_the_middle_of_an_answer(bench: Bench) -> No
         await quit_with(pilot, "ctrl+q")
         await wait_until(pilot, lambda: not app.is_running)
         assert app.return_value == 0
+
+
+async def test_f2_explains_how_the_passages_were_found(bench: Bench) -> None:
+    async with bench.running() as (app, pilot):
+        await ask(app, pilot, "which tape and sealant?")
+        await pilot.press("f2")
+        await wait_until(pilot, lambda: on_screen(app, ExplainDialog))
+        await wait_until(pilot, lambda: "passage" in explanation(app))
+        text = explanation(app)
+        assert "terms     and · sealant · tape · which" in text
+        assert "#1 9.00 → .0909" in text
+        assert "weights   bm25 1.00: there is one leg" in text
+        await pilot.press("escape")
+        await pilot.press("ctrl+n")
+        await pilot.press("f2")
+        await wait_until(pilot, lambda: "Nothing was searched" in explanation(app))
+
+
+def explanation(app: AlcoveApp) -> str:
+    if not isinstance(app.screen, ExplainDialog):
+        return ""
+    return str(app.screen.query_one("#explanation", Static).render())

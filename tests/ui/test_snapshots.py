@@ -83,7 +83,7 @@ def test_the_engine_died(still: Bench, snap_compare: Compare) -> None:
     assert snap_compare(app, terminal_size=WIDE, run_before=before)
 
 
-@pytest.mark.parametrize("key", ["f1", "ctrl+l", "ctrl+k"])
+@pytest.mark.parametrize("key", ["f1", "ctrl+l", "ctrl+k", "f2"])
 def test_dialogs(still: Bench, snap_compare: Compare, key: str) -> None:
     still.give_model()
 

@@ -21,6 +21,7 @@ from app.ui.widgets.transcript import Transcript
 from app.ui.widgets.welcome import Welcome
 from app.workspace import Workspace
 from models.types import Delta, Prefilling
+from retrieval.types import SearchResult
 
 if TYPE_CHECKING:
     from app.ui.widgets.turn import TurnView
@@ -41,6 +42,7 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+k", "app.models", "models", id="models", priority=True),
         Binding("ctrl+o", "sources", "sources", id="sources"),
         Binding("ctrl+l", "ledger", "ledger", id="ledger"),
+        Binding("f2", "explain", "explain", id="explain"),
         Binding("ctrl+n", "new", "new", id="new"),
         Binding("escape", "stop", "stop", id="stop"),
         Binding("f1", "help", "help", id="help"),
@@ -53,6 +55,8 @@ class ChatScreen(Screen[None]):
         self._turn: TurnView | None = None
         self._answering = False
         self._last: Answer | None = None
+        self._question = ""
+        self._found: SearchResult | None = None
         self._text = TextBuffer()
 
     def compose(self) -> ComposeResult:
@@ -96,6 +100,7 @@ class ChatScreen(Screen[None]):
         self._turn = await transcript.begin(event.text, self._workspace.clock())
         self._turn.show_activity("searching notes…")
         question = event.text
+        self._question, self._found = question, None
 
         def work() -> None:
             for answer_event in self._workspace.ask(question):
@@ -120,6 +125,7 @@ class ChatScreen(Screen[None]):
         if isinstance(event, Searching):
             turn.show_activity("searching notes…")
         elif isinstance(event, Retrieved):
+            self._found = event.result
             self.set_class(not event.result.passages, "no-sources")
             await self.query_one(SourcesPanel).show(event.result.passages)
             turn.show_activity("reading the question…")
@@ -168,6 +174,12 @@ class ChatScreen(Screen[None]):
 
         self.app.push_screen(LedgerDialog(self._last))
 
+    def action_explain(self) -> None:
+        """Show how the passages of the newest answer were found."""
+        from app.ui.screens.explain import ExplainDialog
+
+        self.app.push_screen(ExplainDialog(self._question, self._found))
+
     def action_help(self) -> None:
         """Show the keys."""
         from app.ui.screens.dialogs import HelpDialog
@@ -191,7 +203,7 @@ class ChatScreen(Screen[None]):
             self.notify("An answer is running. Escape stops it.", timeout=3)
             return
         self._workspace.new_conversation()
-        self._last = None
+        self._last, self._found, self._question = None, None, ""
         await self.query_one(Transcript).clear()
         await self.query_one(SourcesPanel).show(())
         self.add_class("no-sources")

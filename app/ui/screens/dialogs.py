@@ -26,6 +26,7 @@ HELP = (
     ("tab", "walk from the prompt to the sources; enter opens a note at its line"),
     ("ctrl+o", "show or hide the sources"),
     ("ctrl+l", "the context ledger: what went into the prompt"),
+    ("f2", "explain: how the passages were found, and what was cut"),
     ("ctrl+k", "models: choose, download"),
     ("ctrl+n", "a new conversation"),
     ("ctrl+p", "the command palette: everything by name"),

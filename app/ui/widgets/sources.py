@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from app.format import bar
+from app.format import bar, where
 from app.safe_text import one_line, printable
 from app.types import Citation
 from retrieval.types import Passage
@@ -74,7 +74,7 @@ class SourceCard(Horizontal, can_focus=True):
 
     def _body(self) -> Content:
         chunk = self.passage.chunk
-        place = f"{one_line(chunk.note_path)}:{chunk.first_line}-{chunk.last_line}"
+        place = one_line(where(chunk.note_path, chunk.first_line, chunk.last_line, chunk.place))
         legs = "  ".join(f"{item.leg} #{item.rank}" for item in self.passage.contributions)
         lines = [Content.styled(place, "bold" if self._citations else "")]
         if chunk.headings:

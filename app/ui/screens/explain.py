@@ -1,0 +1,125 @@
+"""How the passages of an answer were found: ranks, scores, weights, and what was cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from app.format import bar, milliseconds, where
+from app.safe_text import one_line
+from app.ui.screens.dialogs import Dialog
+from retrieval.types import Contribution, Explanation, Leg, SearchResult
+
+_LEGS: tuple[Leg, ...] = ("bm25", "vector")
+_LEG_WIDTH = 17
+_SCORE_WIDTH = 6
+_BAR_CELLS = 6
+_NARROW = 24  # Columns of the narrowest place; on a narrower screen lines wrap.
+
+
+class ExplainDialog(Dialog):
+    """The ranking of one search, with the sum behind every score."""
+
+    def __init__(self, question: str, result: SearchResult | None) -> None:
+        super().__init__()
+        self._question = question
+        self._result = result
+
+    def heading(self) -> str:
+        """Name the dialog."""
+        return "How these were found"
+
+    def contents(self) -> ComposeResult:
+        """Leave room for the table, which is drawn once its width is known."""
+        yield VerticalScroll(Static("", id="explanation", markup=False))
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Draw the table to the width there is."""
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        if self.is_attached:
+            view = self.query_one("#explanation", Static)
+            view.update(explained(self._question, self._result, view.size.width))
+
+
+def explained(question: str, result: SearchResult | None, width: int) -> Content:
+    """Draw an explanation as lines of at most ``width`` columns, where they can be that narrow."""
+    if result is None or result.explanation is None:
+        return Content("Nothing was searched for this answer.")
+    explanation = result.explanation
+    place_width = max(_NARROW, width - 4 - 2 * (_LEG_WIDTH + 1) - _SCORE_WIDTH - _BAR_CELLS - 2)
+    lines = [Content.styled(one_line(question), "bold"), *_searched(result, explanation)]
+    header = f"    {'passage':<{place_width}} {'bm25':<{_LEG_WIDTH}} {'vector':<{_LEG_WIDTH}} score"
+    lines += [Content(""), Content.styled(header, "$secondary")]
+    best = max((passage.score for passage in result.passages), default=0.0)
+    for number, passage in enumerate(result.passages, start=1):
+        chunk = passage.chunk
+        place = where(chunk.note_path, chunk.first_line, chunk.last_line, chunk.place)
+        row = _row(f"{number:>2}  ", place, passage.contributions, place_width)
+        scale = Content.styled(bar(passage.score, best, _BAR_CELLS), "$accent")
+        lines.append(Content("").join([row, Content(f"{_short(passage.score)}  "), scale]))
+        if passage.reranked is not None:
+            moved = f"    reranker {passage.reranked.score:.2f}, was #{passage.reranked.fused_rank}"
+            lines.append(Content.styled(moved, "$secondary"))
+    if explanation.cuts:
+        lines += [Content(""), Content.styled("cut", "$secondary")]
+    for cut in explanation.cuts:
+        row = _row("    ", cut.place or "no longer there", cut.contributions, place_width)
+        lines.append(Content("").join([row, Content(_short(cut.score))]))
+        lines.append(Content.styled(f"    {one_line(cut.reason)}", "$secondary"))
+    return Content("\n").join(lines)
+
+
+def _searched(result: SearchResult, explanation: Explanation) -> Iterable[Content]:
+    """Say what was looked for, in how much, and how the legs were weighed."""
+    facts = [("searched", explanation.text)] if explanation.text else []
+    facts.append(("terms", " · ".join(explanation.terms) or "none that count"))
+    facts += [("phrase", f"“{phrase}”") for phrase in explanation.phrases]
+    facts += [("only", condition) for condition in explanation.filters]
+    found = ", ".join(f"{leg} {count}" for leg, count in explanation.found)
+    facts.append(("found", f"{found} chunks in {milliseconds(result.seconds)}"))
+    weights = ", ".join(f"{leg} {weight:.2f}" for leg, weight in explanation.weights)
+    facts.append(("weights", f"{weights}: {explanation.why_weights}"))
+    facts.append(("score", f"the sum of weight / ({explanation.k:g} + rank) over the legs"))
+    for name, text in facts:
+        yield Content("").join(
+            [Content.styled(f"{name:<10}", "$secondary"), Content(one_line(text))]
+        )
+
+
+def _row(
+    number: str, place: str, contributions: Sequence[Contribution], place_width: int
+) -> Content:
+    by_leg = {item.leg: item for item in contributions}
+    cells = [f"{_leg(by_leg.get(leg)):<{_LEG_WIDTH}} " for leg in _LEGS]
+    return Content("").join(
+        [
+            Content.styled(number, "$accent"),
+            Content(f"{_ending(one_line(place), place_width):<{place_width}} "),
+            *map(Content, cells),
+        ]
+    )
+
+
+def _leg(contribution: Contribution | None) -> str:
+    """Show a rank, the leg's own score, and what it adds: ``#1 9.41 → .0909``."""
+    if contribution is None:
+        return "–"
+    own = f"{contribution.leg_score:.2f}"
+    return f"#{contribution.rank} {own} → {_short(contribution.score)}"
+
+
+def _short(score: float) -> str:
+    """Show a score to four places without the zero before the point."""
+    return f"{score:.4f}".removeprefix("0")
+
+
+def _ending(text: str, width: int) -> str:
+    """Keep the end of a place, which tells more than its beginning."""
+    return text if len(text) <= width else "…" + text[-(width - 1) :]
