@@ -17,6 +17,7 @@ from msgspec import structs
 from app.assistant import Assistant
 from app.conversation import Conversation, ConversationStore
 from app.errors import AppError, ConversationError, ServiceDied
+from app.judgments import Judgments, Verdict
 from app.settings import Settings
 from app.state import load_state, save_state
 from app.tools import Engine, Tools
@@ -37,7 +38,14 @@ from models.types import Delta, LoadedModel, LoadOptions, LocalModel
 from models.types import Report as ModelReport
 from models.types import ignore_progress as ignore_load
 from retrieval.errors import RetrievalError
-from retrieval.types import IndexReport, IndexStatus, Report, SearchResult, ignore_progress
+from retrieval.types import (
+    IndexReport,
+    IndexStatus,
+    Passage,
+    Report,
+    SearchResult,
+    ignore_progress,
+)
 
 CLOSE_SECONDS = 0.6
 """Time that closing may take at most; a child still there then ends with the closed pipe."""
@@ -112,8 +120,10 @@ class Workspace:
         self._store = store
         self.clock = clock
         """Seconds since the epoch."""
+        self._judgments = Judgments(tools.paths.judgments, clock)
         self._assistant = Assistant(index, clock=clock)
         self._conversation = Conversation.new(str(folder))
+        self._asked = ("", "")
         self._ready = threading.Event()
         self._answering = threading.Event()
 
@@ -162,6 +172,8 @@ class Workspace:
         """
         asked_at = self.clock()
         conversation = self._conversation
+        before = conversation.turns[-1].question if conversation.turns else ""
+        self._asked = (question, before)
         settings = self.settings
         options = AskOptions(
             mode=self.mode,
@@ -207,6 +219,14 @@ class Workspace:
         except ConversationError as error:
             return replace(answer, notices=(*answer.notices, error.title, error.remedy))
         return answer
+
+    def mark(self, passage: Passage, verdict: Verdict) -> None:
+        """Keep what the person says of a source of the newest answer, for ``alcove eval --mine``.
+
+        Raises ``JudgmentError``.
+        """
+        question, context = self._asked
+        self._judgments.mark(question, passage, verdict, context)
 
     def cancel(self) -> None:
         """End the running search, answer or load soon."""

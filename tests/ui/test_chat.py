@@ -9,6 +9,7 @@ from textual.widget import Widget
 from textual.widgets import Markdown, OptionList, Static, TextArea
 
 from app.errors import AppError, ServiceUnavailable
+from app.judgments import Judgments
 from app.settings import Settings
 from app.ui.app import AlcoveApp
 from app.ui.screens.dialogs import HelpDialog, LedgerDialog, NoteDialog
@@ -508,3 +509,25 @@ def explanation(app: AlcoveApp) -> str:
     if not isinstance(app.screen, ExplainDialog):
         return ""
     return str(app.screen.query_one("#explanation", Static).render())
+
+
+async def test_marks_on_sources_are_kept_with_their_question(bench: Bench) -> None:
+    async with bench.running() as (app, pilot):
+        await ask(app, pilot, "which tape?")
+        await ask(app, pilot, QUESTION)
+        cards = list(app.chat.query(SourceCard))
+        cards[0].focus()
+        await pilot.press("plus")
+        cards[1].focus()
+        await pilot.press("minus")
+        marks = Judgments(bench.tools.paths.judgments)
+        await wait_until(pilot, lambda: len(marks.all()) == 2)
+        good, bad = marks.all()
+        assert (good.question, good.context, good.verdict) == (QUESTION, "which tape?", "good")
+        assert good.note_path == cards[0].passage.chunk.note_path
+        assert bad.verdict == "bad"
+        assert "you marked this good" in str(cards[0].query_one(".body", Static).render())
+        cards[0].focus()
+        await pilot.press("plus")
+        await wait_until(pilot, lambda: len(marks.all()) == 1)
+        assert "you marked" not in str(cards[0].query_one(".body", Static).render())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -158,10 +159,18 @@ class ChatScreen(Screen[None]):
     def on_source_card_opened(self, message: SourceCard.Opened) -> None:
         """Show the note with the passage marked."""
         chunk = message.passage.chunk
-        path = self._workspace.folder / chunk.note_path
+        path = Path(chunk.folder, chunk.note_path)
         from app.ui.screens.dialogs import NoteDialog
 
         self.app.push_screen(NoteDialog(path, message.line, chunk.last_line))
+
+    def on_source_card_marked(self, message: SourceCard.Marked) -> None:
+        """Keep the mark."""
+
+        def keep() -> None:
+            self._workspace.mark(message.passage, message.verdict)
+
+        run_in_background("mark", keep, self._complain)
 
     def action_sources(self) -> None:
         """Show or hide the sources: a panel when there is room, else an overlay."""

@@ -24,6 +24,7 @@ HELP = (
     ("up, down", "earlier questions"),
     ("escape", "stop the answer, the load or the download"),
     ("tab", "walk from the prompt to the sources; enter opens a note at its line"),
+    ("+, -", "mark a source good or bad: alcove eval --mine measures the search by it"),
     ("ctrl+o", "show or hide the sources"),
     ("ctrl+l", "the context ledger: what went into the prompt"),
     ("f2", "explain: how the passages were found, and what was cut"),

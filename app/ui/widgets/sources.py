@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from app.format import bar, where
+from app.judgments import Verdict
 from app.safe_text import one_line, printable
 from app.types import Citation
 from retrieval.types import Passage
@@ -31,11 +32,20 @@ VERDICTS = {
 """Sign, colour and word of each result of a check."""
 
 
+MARKS = {
+    "good": ("+ you marked this good", "$success"),
+    "bad": ("- you marked this bad", "$warning"),
+}
+"""How a person's own verdict is shown."""
+
+
 class SourceCard(Horizontal, can_focus=True):
     """One passage. Enter, or a click, opens the note at its line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open note", id="source.open")
+        Binding("enter", "open", "open note", id="source.open"),
+        Binding("plus,equals_sign", "mark('good')", "good", key_display="+", id="source.good"),
+        Binding("minus", "mark('bad')", "bad", key_display="-", id="source.bad"),
     ]
 
     @dataclass
@@ -45,12 +55,20 @@ class SourceCard(Horizontal, can_focus=True):
         passage: Passage
         line: int
 
+    @dataclass
+    class Marked(Message):
+        """The person says whether the passage was any good for the question."""
+
+        passage: Passage
+        verdict: Verdict
+
     def __init__(
         self, n: int, passage: Passage, best: float, citations: Sequence[Citation] = ()
     ) -> None:
         self.n = n
         self.passage = passage
         self._best = best
+        self._verdict: Verdict = "none"
         self._citations = [item for item in citations if item.n == n]
         super().__init__(classes="cited" if self._citations else "")
 
@@ -72,6 +90,12 @@ class SourceCard(Horizontal, can_focus=True):
         )
         self.post_message(self.Opened(self.passage, line))
 
+    def action_mark(self, verdict: Verdict) -> None:
+        """Mark the passage, or take the same mark back."""
+        self._verdict = "none" if verdict == self._verdict else verdict
+        self.query_one(".body", Static).update(self._body())
+        self.post_message(self.Marked(self.passage, self._verdict))
+
     def _body(self) -> Content:
         chunk = self.passage.chunk
         place = one_line(where(chunk.note_path, chunk.first_line, chunk.last_line, chunk.place))
@@ -85,6 +109,8 @@ class SourceCard(Horizontal, can_focus=True):
         for citation in self._citations:
             sign, colour, word = VERDICTS[citation.status]
             lines.append(Content.styled(f"{sign} {word}, {_lines(citation)}", colour))
+        if self._verdict != "none":
+            lines.append(Content.styled(*MARKS[self._verdict]))
         return Content("\n").join(lines)
 
 
