@@ -6,14 +6,14 @@ retrieval models", 2021; the run format is that of trec_eval.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 from retrieval.errors import EvaluationError
+from retrieval.json_lines import lines, records, text_of
 
 QRELS = ("qrels.tsv", "qrels/test.tsv")
 """Where the judgments may be; the first that is there is read."""
@@ -54,8 +54,11 @@ def read_dataset(folder: Path) -> Dataset:
     if not folder.is_dir():
         raise EvaluationError(f"There is no folder {folder}.", _REMEDY)
     corpus, asked = folder / "corpus.jsonl", folder / "queries.jsonl"
-    documents = {name: _document(record, where) for name, record, where in _records(corpus)}
-    queries = {name: _text(record, "text", where) for name, record, where in _records(asked)}
+    documents = {name: _document(record, where) for name, record, where in records(corpus, _REMEDY)}
+    queries = {
+        name: text_of(record, "text", where, _REMEDY)
+        for name, record, where in records(asked, _REMEDY)
+    }
     judgments = _judgments(_qrels(folder), queries)
     relevant = {q: g for q, g in judgments.items() if any(grade > 0 for grade in g.values())}
     if not relevant:
@@ -123,7 +126,7 @@ def write_run(path: Path, rankings: Mapping[str, Sequence[tuple[str, float]]], t
 
     Raises ``EvaluationError`` when the file cannot be written or an id has a space in it.
     """
-    lines = []
+    rows = []
     for query, ranking in rankings.items():
         for rank, (document, score) in enumerate(ranking, start=1):
             if re.search(r"\s", query + document) or not query or not document:
@@ -131,9 +134,9 @@ def write_run(path: Path, rankings: Mapping[str, Sequence[tuple[str, float]]], t
                     f"The ids {query!r} and {document!r} do not fit a TREC run.",
                     "Its columns are set apart by spaces: ids must have none, and not be empty.",
                 )
-            lines.append(f"{query} Q0 {document} {rank} {score!r} {tag}\n")
+            rows.append(f"{query} Q0 {document} {rank} {score!r} {tag}\n")
     try:
-        path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
+        path.write_text("".join(rows), encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise EvaluationError(
             f"The run {path} cannot be written ({error.strerror}).",
@@ -141,53 +144,9 @@ def write_run(path: Path, rankings: Mapping[str, Sequence[tuple[str, float]]], t
         ) from error
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Give the lines of a file that are not blank, each with its place for error messages."""
-    try:
-        with path.open("rb") as file:
-            for number, data in enumerate(file, start=1):
-                where = f"{path}, line {number}"
-                try:
-                    line = data.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    raise EvaluationError(f"{where}: it is not UTF-8 text.", _REMEDY) from error
-                if line.strip():
-                    yield line, where
-    except FileNotFoundError as error:
-        raise EvaluationError(f"There is no file {path}.", _REMEDY) from error
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be read ({error.strerror}).", _REMEDY) from error
-
-
-def _records(path: Path) -> Iterator[tuple[str, dict[str, object], str]]:
-    """Give each line's id and object, and its place."""
-    seen: set[str] = set()
-    for line, where in _lines(path):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise EvaluationError(f"{where}: it is not JSON ({error}).", _REMEDY) from error
-        if not isinstance(record, dict):
-            raise EvaluationError(f"{where}: it is not a JSON object.", _REMEDY)
-        name = record.get("_id")
-        if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
-            raise EvaluationError(f"{where}: it has no _id.", _REMEDY)
-        if str(name) in seen:
-            raise EvaluationError(f"{where}: the _id {name} is there twice.", _REMEDY)
-        seen.add(str(name))
-        yield str(name), record, where
-
-
 def _document(record: Mapping[str, object], where: str) -> Document:
-    title = _text({"title": record.get("title") or ""}, "title", where)
-    return Document(" ".join(title.split()), _text(record, "text", where))
-
-
-def _text(record: Mapping[str, object], key: str, where: str) -> str:
-    value = record.get(key)
-    if not isinstance(value, str):
-        raise EvaluationError(f"{where}: it has no {key}, or one that is not text.", _REMEDY)
-    return value
+    title = text_of({"title": record.get("title") or ""}, "title", where, _REMEDY)
+    return Document(" ".join(title.split()), text_of(record, "text", where, _REMEDY))
 
 
 def _qrels(folder: Path) -> Path:
@@ -199,7 +158,7 @@ def _judgments(path: Path, queries: Mapping[str, str]) -> dict[str, dict[str, in
     """Read qrels: query id, document id and grade, set apart by tabs, below a header."""
     judgments: dict[str, dict[str, int]] = {}
     header = True
-    for line, where in _lines(path):
+    for line, where in lines(path, _REMEDY):
         cells = [cell.strip() for cell in line.split("\t")]
         if header:
             if cells != _HEADER:

@@ -1,30 +1,80 @@
-"""The command ``alcove eval``: how well the search ranks, on a data set with judged answers."""
+"""The command ``alcove eval``: how well the search ranks, on judged questions of three kinds."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.output import Exit, columns, note, progress_bar, say, say_json
+from app.cli.eval_report import (
+    chunks_json,
+    evaluation_json,
+    personal_json,
+    print_chunks,
+    print_evaluation,
+    print_personal,
+)
+from app.cli.output import Exit, complain, note, progress_bar, say_json
 from app.tools import Tools
 from retrieval.errors import EvaluationError
-from retrieval.types import LegChoice
 
 if TYPE_CHECKING:
-    from retrieval.evaluate import Evaluation
+    from retrieval.systems import System
 
-_ORDER: tuple[LegChoice, ...] = ("bm25", "vector", "hybrid")
+DEFAULT_K = 5
+"""Chunks that ``--chunks`` looks at, as the published figures do."""
+
+_NOTHING_MARKED = "No source is marked yet: mark sources good or bad in the app, then try again."
+_ORDER: tuple[System, ...] = ("bm25", "vector", "hybrid", "reranked")
 
 
 def evaluate_search(arguments: argparse.Namespace, tools: Tools) -> Exit:
     """Run ``alcove eval``."""
+    wrong = _misused(arguments)
+    if wrong:
+        complain(wrong, "alcove eval --help shows what goes together.")
+        return Exit.USAGE
+    systems = _systems(arguments, tools)
+    if arguments.mine:
+        return _mine(arguments, tools, systems)
+    if arguments.chunks is not None:
+        return _chunks(arguments, tools, systems)
+    return _dataset(arguments, tools, systems)
+
+
+def _misused(arguments: argparse.Namespace) -> str:
+    """Say which option makes no sense beside the others; empty when all do."""
+    if arguments.k is not None and arguments.chunks is None:
+        return "-k goes with --chunks alone: the other measures have their depth in their name."
+    if arguments.run is not None and arguments.dataset is None:
+        return "--run goes with a data set alone: it writes rankings of documents."
+    if arguments.index is not None and arguments.mine:
+        return "--index does not go with --mine, which searches the index that you have."
+    return ""
+
+
+def _systems(arguments: argparse.Namespace, tools: Tools) -> list[System]:
+    """Give what is to be measured: what was asked for, or all there is."""
+    configured = bool(tools.settings.search.reranker.strip())
+    if arguments.legs is None:
+        return [system for system in _ORDER if system != "reranked" or configured]
+    if "reranked" in arguments.legs and not configured:
+        raise EvaluationError(
+            "There is no reranker to measure.",
+            f"Name one in {tools.paths.settings}: reranker under [search].",
+        )
+    return [system for system in _ORDER if system in arguments.legs]
+
+
+def _dataset(arguments: argparse.Namespace, tools: Tools, systems: Sequence[System]) -> Exit:
     # NumPy, which the other commands need not wait for.
     from retrieval.beir import read_dataset, write_run
     from retrieval.evaluate import evaluate, evaluation_folder
 
-    legs = [leg for leg in _ORDER if leg in (arguments.legs or _ORDER)]
-    runs = {leg: Path(f"{arguments.run}.{leg}.trec") for leg in legs if arguments.run is not None}
+    prefix = arguments.run
+    runs = {system: Path(f"{prefix}.{system}.trec") for system in systems if prefix is not None}
     for path in runs.values():
         if not path.parent.is_dir():
             raise EvaluationError(
@@ -34,70 +84,66 @@ def evaluate_search(arguments: argparse.Namespace, tools: Tools) -> Exit:
     with evaluation_folder(arguments.index) as folder, progress_bar() as report:
         library = tools.library(folder / "index")
         try:
-            evaluation = evaluate(data, library, folder / "corpus", legs, report)
+            evaluation = evaluate(data, library, folder / "corpus", systems, report)
         finally:
             library.close()
-    for result in evaluation.legs:
-        if result.leg in runs:
-            write_run(runs[result.leg], result.rankings, f"alcove-{result.leg}")
+    for result in evaluation.systems:
+        if result.system in runs:
+            write_run(runs[result.system], result.rankings, f"alcove-{result.system}")
     if arguments.json:
         say_json(evaluation_json(evaluation, str(arguments.dataset)))
     else:
-        _print(evaluation)
-    for notice in evaluation.notices:
-        note(notice)
+        print_evaluation(evaluation)
+    _note_all(evaluation.notices)
     return Exit.DONE
 
 
-def evaluation_json(evaluation: Evaluation, dataset: str) -> dict[str, object]:
-    """Build the document that ``eval --json`` prints."""
-    return {
-        "dataset": dataset,
-        "documents": evaluation.documents,
-        "chunks": evaluation.chunks,
-        "queries": len(evaluation.legs[0].rankings),
-        "legs": {
-            result.leg: {
-                **{name: result.mean(name) for name in result.scores},
-                "seconds": round(result.seconds, 3),
-            }
-            for result in evaluation.legs
-        },
-        "comparisons": [
-            {
-                "leg": "hybrid",
-                "against": item.against,
-                "measure": item.measure,
-                "difference": item.difference,
-                "p": item.p,
-            }
-            for item in evaluation.comparisons
-        ],
-        "indexing_seconds": round(evaluation.indexing_seconds, 3),
-        "notices": list(evaluation.notices),
-    }
+def _chunks(arguments: argparse.Namespace, tools: Tools, systems: Sequence[System]) -> Exit:
+    from retrieval.evaluate import evaluation_folder
+    from retrieval.evaluate_chunks import evaluate_chunks, read_span_dataset
+
+    k = arguments.k or DEFAULT_K
+    data = read_span_dataset(arguments.chunks)
+    with evaluation_folder(arguments.index) as folder, progress_bar() as report:
+        library = tools.library(folder / "index")
+        try:
+            evaluation = evaluate_chunks(data, library, systems, k, report)
+        finally:
+            library.close()
+    if arguments.json:
+        say_json(chunks_json(evaluation, str(arguments.chunks), k))
+    else:
+        print_chunks(evaluation)
+    _note_all(evaluation.notices)
+    return Exit.DONE
 
 
-def _print(evaluation: Evaluation) -> None:
-    queries = len(evaluation.legs[0].rankings)
-    say(f"{evaluation.documents:,} documents in {evaluation.chunks:,} chunks, {queries:,} queries")
-    say()
-    measures = list(evaluation.legs[0].scores)
-    rows = [["", *measures]]
-    for result in evaluation.legs:
-        rows.append([result.leg, *(f"{result.mean(name):.4f}" for name in measures)])
-    for line in columns(rows):
-        say(line)
-    if not evaluation.comparisons:
-        return
-    say()
-    rows = [["hybrid against", *measures]]
-    for against in dict.fromkeys(item.against for item in evaluation.comparisons):
-        cells = {
-            item.measure: f"{item.difference:+.4f} (p {item.p:.4f})"
-            for item in evaluation.comparisons
-            if item.against == against
-        }
-        rows.append([against, *(cells[name] for name in measures)])
-    for line in columns(rows):
-        say(line)
+def _mine(arguments: argparse.Namespace, tools: Tools, systems: Sequence[System]) -> Exit:
+    from app.judgments import Judgments
+    from app.personal import PersonalEvaluation, evaluate_personal
+
+    judgments = Judgments(tools.paths.judgments)
+    marks = judgments.all()
+    evaluation = PersonalEvaluation((), (), 0, 0, (), (_NOTHING_MARKED,))
+    if marks:
+        required = arguments.legs is not None
+        notes = tools.notes()
+        try:
+            with progress_bar() as report:
+                evaluation = evaluate_personal(marks, notes, systems, required, report)
+        finally:
+            notes.close()
+    evaluation = replace(evaluation, notices=(*judgments.problems, *evaluation.notices))
+    if arguments.json:
+        say_json(personal_json(evaluation))
+    elif evaluation.questions or evaluation.skipped:
+        print_personal(evaluation)
+        for item in evaluation.skipped:
+            note(f"Left out: {item.question} ({item.reason.rstrip('.')})")
+    _note_all(evaluation.notices)
+    return Exit.DONE if evaluation.questions else Exit.NOTHING_FOUND
+
+
+def _note_all(notices: Sequence[str]) -> None:
+    for notice in notices:
+        note(notice)

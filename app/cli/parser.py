@@ -65,7 +65,7 @@ def build_app_parser() -> argparse.ArgumentParser:
             "  models  list and download models\n"
             "  status  tell what is indexed and where data lives\n"
             "  forget  take a folder out of the index\n"
-            "  eval    measure the search on a data set with judged answers\n"
+            "  eval    measure the search on judged questions: a data set's, or your own\n"
             "\nexample:\n  alcove ~/notes\n  alcove search --help\n\n" + _EXIT_CODES
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -236,18 +236,39 @@ def _add_eval(commands: _Commands[argparse.ArgumentParser]) -> None:
     parser = _command(
         commands,
         "eval",
-        "Measure the search on a data set in the layout of BEIR.",
-        "alcove eval ~/beir/scifact --index ~/beir/scifact-index",
+        "Measure the search on judged questions: a data set's, or your own.",
+        "alcove eval ~/beir/scifact --index ~/beir/scifact-index\n"
+        "  alcove eval --chunks ~/chunking -k 5\n"
+        "  alcove eval --mine",
     )
-    parser.add_argument(
-        "dataset", type=Path, help="folder with corpus.jsonl, queries.jsonl and qrels.tsv"
+    questions = parser.add_mutually_exclusive_group(required=True)
+    questions.add_argument(
+        "dataset",
+        metavar="DIR",
+        nargs="?",
+        type=Path,
+        help="folder with corpus.jsonl, queries.jsonl and qrels.tsv, in the layout of BEIR",
+    )
+    questions.add_argument(
+        "--chunks",
+        metavar="DIR",
+        type=Path,
+        help="folder with questions.jsonl and corpora/: how well chunks cover marked passages",
+    )
+    questions.add_argument(
+        "--mine",
+        action="store_true",
+        help="the questions whose sources you marked in the app, asked of your index",
     )
     parser.add_argument(
         "--leg",
         dest="legs",
-        choices=get_args(LegChoice),
+        choices=("bm25", "vector", "hybrid", "reranked"),
         action="append",
-        help="measure this leg only; may be given again (default: all)",
+        help="measure this only; may be given again (default: all there is)",
+    )
+    parser.add_argument(
+        "-k", type=_positive, help="with --chunks: chunks looked at for a question (default 5)"
     )
     parser.add_argument(
         "--index",

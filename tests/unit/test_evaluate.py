@@ -14,22 +14,23 @@ from retrieval.beir import Dataset, Document, read_dataset
 from retrieval.errors import EvaluationError
 from retrieval.evaluate import Evaluation, evaluate, evaluation_folder
 from retrieval.library import Library
-from retrieval.types import LegChoice, Progress
+from retrieval.systems import System
+from retrieval.types import Progress
 from tests.fixtures.collections import write_collection
 from tests.fixtures.fakes import TestTools
 from tests.fixtures.word_embedder import WordEmbedder
 
-LEGS: tuple[LegChoice, ...] = ("bm25", "vector", "hybrid")
+LEGS: tuple[System, ...] = ("bm25", "vector", "hybrid")
 
 
 def run(
     data: Dataset,
     folder: Path,
-    legs: Sequence[LegChoice] = LEGS,
+    systems: Sequence[System] = LEGS,
     embedder: WordEmbedder | None = None,
 ) -> Evaluation:
     with Library(folder / "index", embedder or WordEmbedder()) as library:
-        return evaluate(data, library, folder / "corpus", legs)
+        return evaluate(data, library, folder / "corpus", systems)
 
 
 @pytest.fixture
@@ -39,13 +40,13 @@ def data(tmp_path: Path) -> Dataset:
 
 def test_every_leg_is_measured_and_compared(data: Dataset, tmp_path: Path) -> None:
     found = run(data, tmp_path / "work")
-    assert [result.leg for result in found.legs] == list(LEGS)
+    assert [result.system for result in found.systems] == list(LEGS)
     assert (found.documents, found.chunks) == (5, 4)
-    for result in found.legs:
+    for result in found.systems:
         first = [ranking[0][0] for ranking in result.rankings.values()]
-        assert first == ["git/1", "Bread", "tea"], result.leg
+        assert first == ["git/1", "Bread", "tea"], result.system
         assert result.mean("MRR@10") == 1.0
-    bm25, vector, hybrid = found.legs
+    bm25, vector, hybrid = found.systems
     assert bm25.scores["recall@100"] == (1.0, 0.5, 1.0)  # no word of q2 is in the second loaf
     assert vector.scores["recall@100"] == (1.0, 1.0, 1.0)
     assert {c.against for c in found.comparisons} == {"bm25", "vector"}
@@ -66,12 +67,12 @@ def test_a_document_ranks_once_where_its_best_chunk_does(tmp_path: Path) -> None
         (),
     )
     found = run(data, tmp_path, ("bm25",))
-    (ranking,) = found.legs[0].rankings.values()
+    (ranking,) = found.systems[0].rankings.values()
     documents = [document for document, _ in ranking]
     assert documents[0] == "many"
     # More chunks of one document than a leg is deep do not crowd the others out.
     assert sorted(documents) == sorted(["many", *others])
-    assert found.legs[0].mean("recall@100") == 1.0
+    assert found.systems[0].mean("recall@100") == 1.0
     scores = [score for _, score in ranking]
     assert scores == sorted(scores, reverse=True)
 
@@ -88,7 +89,7 @@ def test_a_kept_index_is_not_embedded_again_and_follows_the_corpus(
     )
     found = run(fewer, tmp_path / "work", embedder=again)
     assert found.chunks == 3
-    assert found.legs[0].scores["nDCG@10"][2] == 0.0
+    assert found.systems[0].scores["nDCG@10"][2] == 0.0
 
 
 def test_an_index_that_was_moved_is_used_on(data: Dataset, tmp_path: Path) -> None:
@@ -149,7 +150,14 @@ def test_the_command_prints_a_table_of_all_legs(
 ) -> None:
     folder = write_collection(tmp_path / "set")
     arguments = argparse.Namespace(
-        dataset=folder, legs=None, index=None, run=str(tmp_path / "x"), json=False
+        dataset=folder,
+        chunks=None,
+        mine=False,
+        k=None,
+        legs=None,
+        index=None,
+        run=str(tmp_path / "x"),
+        json=False,
     )
     assert evaluate_search(arguments, TestTools(tmp_path / "home")) == 0
     captured = capsys.readouterr()
