@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -18,8 +18,10 @@ from retrieval.errors import IndexMissingError, RetrievalError
 
 if TYPE_CHECKING:
     from app.conversation import ConversationStore
+    from app.services.child import Service
     from app.services.engine import EngineClient
     from app.services.index import IndexClient
+    from app.tools import Notes
     from app.workspace import Workspace
     from models.catalog import CatalogEntry
     from models.download import HubDownloader
@@ -46,7 +48,14 @@ class Composition:
         """Settings of this user."""
         return load_settings(self.paths.settings)
 
-    def notes(self) -> Library:
+    def notes(self) -> Notes:
+        """Reach the index in the process that has it open, else open it in this one."""
+        from app.services.remote import connect
+
+        remote = connect(self.paths.index, self.settings, self.own_notes)
+        return self.own_notes() if remote is None else remote
+
+    def own_notes(self) -> Library:
         """Open the index in this process."""
         return self.library(self.paths.index)
 
@@ -63,6 +72,14 @@ class Composition:
             rerank_seconds=settings.search.rerank_seconds,
         )
         return Library(private_folder(directory), bundled_embedder(), options)
+
+    def listen(self, service: Service) -> Callable[[], None]:
+        """Offer the index that this process has open to other programs of this user."""
+        from app.services.listener import listen
+        from app.services.wire import identify
+
+        identity = identify(self.paths.index, self.settings)
+        return listen(self.paths.index, identity, service.methods)
 
     def index_client(self) -> IndexClient:
         """Prepare the index process."""
@@ -155,7 +172,7 @@ def _serve(service: str) -> None:
     else:
         from app.services.index import IndexService
 
-        serve(lambda: IndexService(composition.notes), log)
+        serve(lambda: IndexService(composition.own_notes), log, composition.listen)
 
 
 def _guarded(arguments: list[str]) -> int:

@@ -83,6 +83,10 @@ class Service(Protocol):
         """Finish in good order; called when the parent asks or is gone."""
 
 
+Listen = Callable[[Service], Callable[[], None]]
+"""Offers a service elsewhere, and returns what ends that."""
+
+
 def claim_standard_streams(log: Path) -> tuple[BinaryIO, BinaryIO]:
     """Take file descriptors 0 and 1 as the pipe, and point 0, 1 and 2 elsewhere.
 
@@ -100,10 +104,11 @@ def claim_standard_streams(log: Path) -> tuple[BinaryIO, BinaryIO]:
     return requests, replies
 
 
-def serve(build: Callable[[], Service], log: Path) -> None:
+def serve(build: Callable[[], Service], log: Path, listen: Listen = lambda _: lambda: None) -> None:
     """Serve requests until the parent closes the pipe; then end the process.
 
-    ``build`` makes the service; an error it raises answers every request.
+    ``build`` makes the service; an error it raises answers every request. ``listen`` offers the
+    service to other programs.
     """
     requests, replies = claim_standard_streams(log)
     faulthandler.enable()
@@ -112,14 +117,15 @@ def serve(build: Callable[[], Service], log: Path) -> None:
     )
     # Ctrl-C in the terminal reaches the whole process group; only the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _Loop(build, replies).run(requests)
+    _Loop(build, replies, listen).run(requests)
     # Threads may still compute; they are not worth waiting for.
     os._exit(0)
 
 
 class _Loop:
-    def __init__(self, build: Callable[[], Service], replies: BinaryIO) -> None:
+    def __init__(self, build: Callable[[], Service], replies: BinaryIO, listen: Listen) -> None:
         self._build = build
+        self._listen = listen
         self._replies = replies
         self._write_lock = threading.Lock()
         self._jobs: dict[int, Job] = {}
@@ -128,8 +134,10 @@ class _Loop:
     def run(self, requests: BinaryIO) -> None:
         service: Service | None = None
         problem: Exception | None = None
+        stop_listening: Callable[[], None] | None = None
         try:
             service = self._build()
+            stop_listening = self._listen(service)
         except Exception as error:
             logger.exception("the service cannot start")
             problem = error
@@ -141,7 +149,9 @@ class _Loop:
             elif isinstance(message, Call) and service is not None:
                 self._start(service, message)
             elif isinstance(message, Call) and problem is not None:
-                self._send(Failure(message.id, _presentable(problem)))
+                self._send(Failure(message.id, presentable(problem)))
+        if stop_listening is not None:
+            stop_listening()
         if service is not None:
             service.close()
 
@@ -160,7 +170,7 @@ class _Loop:
         except Exception as error:
             if not isinstance(error, (AppError, ModelError, RetrievalError)):
                 logger.exception("%s failed", call.method)
-            self._send(Failure(call.id, _presentable(error)))
+            self._send(Failure(call.id, presentable(error)))
         finally:
             self._jobs.pop(call.id, None)
 
@@ -173,7 +183,7 @@ class _Loop:
             logger.info("nobody listens any more")
 
 
-def _presentable(error: Exception) -> Exception:
+def presentable(error: Exception) -> Exception:
     """Keep our own errors; turn any other into one that travels and has a remedy."""
     if isinstance(error, (AppError, ModelError, RetrievalError)):
         return error

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from app.errors import SearchStopped
 from app.services.host import ServiceClient, describe_exit
+from app.services.turns import Turns
 from retrieval.types import (
     Cancelled,
+    Forgotten,
     IndexReport,
     IndexStatus,
     Progress,
@@ -36,6 +38,9 @@ class NoteIndex(Protocol):
     ) -> IndexReport:
         """Bring the index of a folder up to date."""
 
+    def forget(self, folder: Path) -> Forgotten | None:
+        """Take a folder out of the index."""
+
     def search(self, query: Query) -> SearchResult:
         """Find passages."""
 
@@ -56,8 +61,10 @@ class IndexService:
 
     def __init__(self, build: Callable[[], NoteIndex]) -> None:
         self._index_of_notes = build()
+        self._turns = Turns()
         self.methods: Mapping[str, Method] = {
             "index": self._index,
+            "forget": self._forget,
             "search": self._search,
             "status": self._status,
             "warm": self._warm,
@@ -67,8 +74,16 @@ class IndexService:
         """Close the index."""
         self._index_of_notes.close()
 
-    def _index(self, job: Job, folder: Path) -> IndexReport:
-        return self._index_of_notes.index(folder, job.emit, job.cancelled, background=True)
+    def _index(self, job: Job, folder: Path, name: str | None = None) -> IndexReport:
+        named: dict[str, Any] = {} if name is None else {"name": name}
+        with self._turns.take(folder, job.emit, job.cancelled) as report:
+            return self._index_of_notes.index(
+                folder, report, job.cancelled, background=True, **named
+            )
+
+    def _forget(self, job: Job, folder: Path) -> Forgotten | None:
+        with self._turns.take(folder, job.emit, job.cancelled):
+            return self._index_of_notes.forget(folder)
 
     def _search(self, _: Job, query: Query) -> SearchResult:
         return self._index_of_notes.search(query)

@@ -1,0 +1,216 @@
+"""The client's end of the local socket: the index, as a command sees it while the app is open."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from app.errors import ServiceDied
+from retrieval.notes import resolve_folder
+from retrieval.types import (
+    Cancelled,
+    Forgotten,
+    IndexReport,
+    IndexStatus,
+    Query,
+    Report,
+    SearchResult,
+    ignore_progress,
+    never_cancelled,
+)
+
+if TYPE_CHECKING:
+    from app.services.address import Place, UidOf
+    from app.services.wire import Identity, Line
+    from app.settings import Settings
+
+CONNECT_SECONDS = 0.5
+"""Time that the other process has to say who it is; a slow one is done without."""
+
+SILENCE_SECONDS = 15.0
+"""Time without a sign of life after which the other process is given up."""
+
+POLL_SECONDS = 0.1
+"""Pause between looks at whether the person wants to stop."""
+
+
+class Opened(Protocol):
+    """An index opened in this process."""
+
+    def search(self, query: Query) -> SearchResult:
+        """Find passages."""
+
+    def status(self, folder: Path | None = None) -> IndexStatus:
+        """Tell what is in the index."""
+
+    def close(self) -> None:
+        """Close the files."""
+
+
+class _LostError(Exception):
+    """The other process ended, hangs, or cannot send the answer."""
+
+
+class RemoteNotes:
+    """The index that another process of this user has open.
+
+    When that process ends in the middle, or cannot send what it found, ``open_here`` opens the
+    index in this one: for what reads, nobody notices more than the time.
+    """
+
+    def __init__(self, line: Line, open_here: Callable[[], Opened]) -> None:
+        self._line = line
+        self._open_here = open_here
+        self._opened: Opened | None = None
+
+    def index(
+        self,
+        folder: Path,
+        report: Report = ignore_progress,
+        cancelled: Cancelled = never_cancelled,
+        name: str | None = None,
+    ) -> IndexReport:
+        """Bring the index of a folder up to date.
+
+        Raises ``RetrievalError``, and ``ServiceDied`` when the other process ends.
+        """
+        with self._reported():
+            arguments = (resolve_folder(folder), name)
+            done: IndexReport = self._ask("index", arguments, report, cancelled)
+        return done
+
+    def forget(self, folder: Path) -> Forgotten | None:
+        """Take a folder out of the index. Raises as ``index`` does."""
+        with self._reported():
+            done: Forgotten | None = self._ask("forget", (resolve_folder(folder),))
+        return done
+
+    def search(self, query: Query) -> SearchResult:
+        """Find passages. Raises ``RetrievalError``."""
+        if self._opened is None:
+            with contextlib.suppress(_LostError):
+                found: SearchResult = self._ask("search", (query,))
+                return found
+        return self._here().search(query)
+
+    def status(self, folder: Path | None = None) -> IndexStatus:
+        """Tell what is in the index. Raises ``RetrievalError``."""
+        path = None if folder is None else resolve_folder(folder)
+        if self._opened is None:
+            with contextlib.suppress(_LostError):
+                now: IndexStatus = self._ask("status", (path,))
+                return now
+        return self._here().status(path)
+
+    def close(self) -> None:
+        """End the connection; what was asked for and is under way is cancelled."""
+        self._line.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    def _here(self) -> Opened:
+        if self._opened is None:
+            self._line.close()
+            self._opened = self._open_here()
+        return self._opened
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Turn a loss into an error: what changes the index is not tried twice unasked."""
+        try:
+            yield
+        except _LostError as error:
+            raise ServiceDied(
+                "The app that had the index open ended before this was done.",
+                "What was done is kept. Run the command again.",
+            ) from error
+
+    def _ask(
+        self,
+        method: str,
+        arguments: tuple[object, ...],
+        report: Report = ignore_progress,
+        cancelled: Cancelled = never_cancelled,
+    ) -> Any:  # noqa: ANN401 (as SIGNATURES say)
+        from app.services import wire
+
+        try:
+            self._line.send(wire.make_request(method, arguments))
+            return self._wait(wire.SIGNATURES[method][1], report, cancelled)
+        except (wire.WireError, wire.NotSendableError) as error:
+            raise _LostError from error
+        except KeyboardInterrupt:
+            self._line.close()  # The other process cancels what nobody waits for.
+            raise
+
+    def _wait(self, kind: Any, report: Report, cancelled: Cancelled) -> Any:  # noqa: ANN401
+        from app.services import wire
+
+        heard = time.monotonic()
+        stopping = False
+        while True:
+            if not stopping and cancelled():
+                stopping = True
+                self._line.send(wire.Cancel())
+            message = self._line.receive(wire.Answering, POLL_SECONDS)
+            if message is None:
+                if time.monotonic() - heard > SILENCE_SECONDS:
+                    raise wire.WireError("no sign of life")
+                continue
+            heard = time.monotonic()
+            if isinstance(message, wire.Event):
+                report(message.progress)
+            elif isinstance(message, wire.Failure):
+                raise wire.revive_failure(message)
+            elif isinstance(message, wire.Result):
+                return wire.decode(message.value, kind)
+            elif isinstance(message, wire.Unsendable):
+                raise wire.NotSendableError(kind)
+
+
+def connect(
+    directory: Path,
+    settings: Settings,
+    open_here: Callable[[], Opened],
+    uid_of: UidOf | None = None,
+) -> RemoteNotes | None:
+    """Reach the process that has an index open; None when the caller has to open it itself.
+
+    That is so when there is no such process, it hangs, it belongs to somebody else, or it is
+    another version of Alcove or has other settings. Takes half a second at most.
+    """
+    from app.services.address import Place, peer_uid
+
+    place = Place(directory)
+    if not place.exists():
+        return None
+    from app.services.wire import identify
+
+    line = _shake_hands(place, identify(directory, settings), uid_of or peer_uid)
+    return None if line is None else RemoteNotes(line, open_here)
+
+
+def _shake_hands(place: Place, ours: Identity, uid_of: UidOf) -> Line | None:
+    from app.services.address import NotOursError, require_same_user
+    from app.services.wire import Identity, Line, WireError
+
+    deadline = time.monotonic() + CONNECT_SECONDS
+    try:
+        connection = place.connect(CONNECT_SECONDS)
+    except (OSError, ValueError, NotOursError):
+        return None
+    line = None
+    try:
+        require_same_user(connection, uid_of)
+        line = Line(connection)
+        theirs = line.receive(Identity, max(deadline - time.monotonic(), 0))
+        if theirs == ours:
+            line.send(ours)
+            return line
+    except (WireError, OSError, NotOursError):
+        pass
+    (line or connection).close()
+    return None
