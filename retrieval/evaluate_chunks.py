@@ -112,7 +112,10 @@ def evaluate_chunks(
         for question in data.questions.values()
     ]
     others = indexed.chunks - len(lengths)
-    notices = [f"{others} chunks are of texts that no question is about."] if others else []
+    notices = []
+    if others:
+        what = "1 chunk is" if others == 1 else f"{others} chunks are"
+        notices.append(f"{what} of texts that no question is about.")
     return ChunkEvaluation(
         systems=results,
         comparisons=compare(results),
