@@ -68,6 +68,7 @@ CREATE TABLE IF NOT EXISTS vectors (
 );
 INSERT OR IGNORE INTO meta VALUES ('generation', 0);
 """
+_RAISE_GENERATION = "UPDATE meta SET value = value + 1 WHERE key = 'generation'"
 _FROM_1 = """
 ALTER TABLE folders ADD COLUMN name TEXT NOT NULL DEFAULT '';
 ALTER TABLE files ADD COLUMN format TEXT NOT NULL DEFAULT '';
@@ -99,13 +100,17 @@ class Database:
             return self._reader.execute(sql, parameters).fetchall()
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """Run one transaction, kept whole or undone; it raises the generation."""
+    def write(self, *, changes: bool = True) -> Iterator[sqlite3.Connection]:
+        """Run one transaction, kept whole or undone; it raises the generation.
+
+        Unless it ``changes`` nothing that a search depends on.
+        """
         with translated(self._directory), self._write_lock:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
-                self._writer.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+                if changes:
+                    self._writer.execute(_RAISE_GENERATION)
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:

@@ -60,6 +60,8 @@ class Indexes:
                 self.store.set_rules(self._rules())
                 self._generation = self.store.generation()
             yield
+            if self._vectors.is_open:
+                self._vectors.flush()
 
     @property
     def other_writer(self) -> int | None:
@@ -151,7 +153,7 @@ class Indexes:
         leg = self.vectors()
         with self._lock:
             self.store.vectors.put(self.embedder.name, keys, vectors)
-            leg.add(self.store.vectors.ids_of_texts(keys))
+            leg.add_texts(keys)
             self._generation = self.store.generation()
 
     def prune(self) -> None:

@@ -1,42 +1,46 @@
-"""The vector leg: cosine nearest neighbours in Chroma.
+"""The vector leg: cosine nearest neighbours in Chroma, mapped to the chunks of the store.
 
-Chroma derives from the store: a chunk's id stands for its text, so comparing ids is enough to
-bring it in step, and it can be thrown away and rebuilt without embedding anything again.
+Chroma derives from the store and is keyed by text, not by chunk: a note that moves costs it
+nothing, the same text is kept once, and a server can be shared by people whose paths differ.
+What a filter leaves few of is compared exactly instead, with the vectors that the store keeps.
 """
 
 from __future__ import annotations
 
-import hashlib
+import math
 import shutil
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from retrieval.errors import RetrievalError, VectorIndexDamagedError, VectorIndexError
+from retrieval.chroma_local import LocalVectors
+from retrieval.errors import VectorIndexDamagedError
 from retrieval.store import Store
 from retrieval.types import Embedder, Hit, Leg
 
 if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
-    from chromadb.api.models.Collection import Collection
+    import numpy as np
+    from numpy.typing import NDArray
 
-T = TypeVar("T")
+    from retrieval.vector_table import VectorTable
 
-_HNSW: Any = {"space": "cosine", "ef_construction": 200, "ef_search": 300, "max_neighbors": 16}
-_BATCH = 1000
+_ADD_AT_ONCE = 250  # Texts: one call into Chroma costs as much as indexing dozens of them.
+_LEFTOVERS = 500  # Chunks removed until Chroma is searched for texts that nobody has any more.
+_EXACT = 5000  # Chunks that are compared sooner than Chroma finds them among all.
+_MOST_FETCHED = 4000  # Texts asked of Chroma until comparing every vector is quicker.
 
 
-class VectorIndex:
+class VectorLeg(ABC):
     """Ranks chunks by the cosine of their vectors. Threads may share it."""
 
-    def __init__(self, directory: Path, store: Store, embedder: Embedder) -> None:
-        self._directory = directory
+    def __init__(self, store: Store, embedder: Embedder) -> None:
         self._store = store
         self._embedder = embedder
         self._lock = threading.RLock()
-        self._client: ClientAPI | None = None
-        self._collection: Collection | None = None
+        self._counted: dict[tuple[str, ...], tuple[int, int]] = {}
 
     @property
     def leg(self) -> Leg:
@@ -44,12 +48,166 @@ class VectorIndex:
         return "vector"
 
     @property
+    @abstractmethod
+    def is_open(self) -> bool:
+        """Whether it can answer without loading anything."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Count the chunks that it can find."""
+
+    @abstractmethod
+    def open(self, *, synchronise: bool) -> None:
+        """Load Chroma; when this process may write, bring it in step with the store."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of Chroma; it can be opened again."""
+
+    @abstractmethod
+    def add_texts(self, keys: Sequence[bytes]) -> None:
+        """Add the texts that have a vector in the store."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Hand over what was added and waits for more to come with it."""
+
+    @abstractmethod
+    def remove(self, chunk_ids: Sequence[str]) -> None:
+        """Hear of chunks that are gone from the store."""
+
+    @abstractmethod
+    def _nearest(self, vector: NDArray[np.float32], count: int) -> list[tuple[bytes, float]]:
+        """Give at most ``count`` texts with their cosines, the most similar first."""
+
+    @abstractmethod
+    def _waiting(self) -> Sequence[bytes]:
+        """Give the texts that Chroma does not have yet."""
+
+    def add(self, chunk_ids: Sequence[str]) -> None:
+        """Add the chunks that have a vector in the store."""
+        if chunk_ids:
+            self.add_texts(self._table.texts_of(chunk_ids))
+
+    def search(
+        self,
+        query: str,
+        depth: int,
+        folders: Sequence[str] = (),
+        within: frozenset[str] | None = None,
+    ) -> list[Hit]:
+        """Rank at most ``depth`` chunks by cosine similarity to the query, best first.
+
+        Raises ``VectorIndexError`` and ``EmbedderError``.
+        """
+        vector = self._embedder.embed_query(query)
+        if depth < 1 or within == frozenset():
+            return []
+        with self._lock:
+            if not self.is_open:
+                self.open(synchronise=False)
+            share = self._count(folders) if within is None else len(within)
+            if (folders or within is not None) and share <= _EXACT:
+                scored = self._exact(vector, depth, folders, within)
+            else:
+                scored = self._through_chroma(vector, depth, share, folders, within)
+        return [Hit(chunk_id, rank, score) for rank, (chunk_id, score) in enumerate(scored, 1)]
+
+    @property
+    def _table(self) -> VectorTable:
+        return self._store.vectors
+
+    def _exact(
+        self,
+        vector: NDArray[np.float32],
+        depth: int,
+        folders: Sequence[str],
+        within: frozenset[str] | None,
+    ) -> list[tuple[str, float]]:
+        """Compare every vector that the filters leave: ids and cosines, best first."""
+        name = self._embedder.name
+        return self._table.similar(name, vector, depth, folders=folders, within=within)
+
+    def _through_chroma(
+        self,
+        vector: NDArray[np.float32],
+        depth: int,
+        share: int,
+        folders: Sequence[str],
+        within: frozenset[str] | None,
+    ) -> list[tuple[str, float]]:
+        """Ask Chroma for more and more, until enough of it is among what is wanted."""
+        wanted = math.ceil(1.2 * depth * self._count(()) / share) if share else depth
+        while wanted <= _MOST_FETCHED:
+            near = self._nearest(vector, wanted)
+            found = self._chunks(near, folders, within)
+            if len(found) >= depth or len(near) < wanted:
+                merged = dict(found) | self._compared(vector, folders, within)
+                return sorted(merged.items(), key=lambda hit: -hit[1])[:depth]
+            wanted *= 4
+        return self._exact(vector, depth, folders, within)
+
+    def _chunks(
+        self,
+        near: Sequence[tuple[bytes, float]],
+        folders: Sequence[str],
+        within: frozenset[str] | None,
+    ) -> list[tuple[str, float]]:
+        """Give the chunks of texts, those that nobody has any more left out."""
+        chunks = self._table.chunks_of([key for key, _ in near])
+        return [
+            (chunk_id, cosine)
+            for key, cosine in near
+            for chunk_id, folder in chunks.get(key, ())
+            if (not folders or folder in folders) and (within is None or chunk_id in within)
+        ]
+
+    def _compared(
+        self,
+        vector: NDArray[np.float32],
+        folders: Sequence[str],
+        within: frozenset[str] | None,
+    ) -> dict[str, float]:
+        """Compare the chunks that Chroma does not have yet, of those that the filters leave."""
+        keys = self._waiting()
+        if not keys:
+            return {}
+        name = self._embedder.name
+        hits = self._table.similar(name, vector, sys.maxsize, folders=folders, keys=keys)
+        return {i: cosine for i, cosine in hits if within is None or i in within}
+
+    def _count(self, folders: Sequence[str]) -> int:
+        """Count the chunks that have a vector, anew when the index changed."""
+        generation, key = self._store.generation(), tuple(folders)
+        counted, count = self._counted.get(key, (-1, 0))
+        if counted != generation:
+            count = self._table.count(self._embedder.name, folders)
+            self._counted[key] = (generation, count)
+        return count
+
+
+class VectorIndex(VectorLeg):
+    """The vector leg with its Chroma in a folder of one's own."""
+
+    def __init__(self, directory: Path, store: Store, embedder: Embedder) -> None:
+        super().__init__(store, embedder)
+        self._directory = directory
+        self._chroma = LocalVectors(directory, embedder.name)
+        self._open = False
+        self._late: dict[bytes, None] = {}
+        self._removed = 0
+
+    @property
     def is_open(self) -> bool:
         """Whether Chroma is loaded."""
-        return self._collection is not None
+        return self._open
 
     def __len__(self) -> int:
-        return self._collection.count() if self._collection is not None else 0
+        with self._lock:
+            if not self._open:
+                return 0
+            keys = self._chroma.keys() | self._late.keys()
+            return sum(map(len, self._table.chunks_of(sorted(keys)).values()))
 
     def open(self, *, synchronise: bool) -> None:
         """Load Chroma; when this process may write, bring it in step with the store.
@@ -58,7 +216,7 @@ class VectorIndex:
         ``VectorIndexError``.
         """
         with self._lock:
-            if self._collection is not None:
+            if self._open:
                 return
             try:
                 self._start(synchronise)
@@ -68,112 +226,60 @@ class VectorIndex:
     def close(self) -> None:
         """Let go of Chroma; it can be opened again."""
         with self._lock:
-            client, self._client, self._collection = self._client, None, None
-            if client is not None:
-                client.close()  # type: ignore[attr-defined]
+            if self._open:
+                self.flush()
+            self._open = False
+            self._late.clear()
+            self._chroma.close()
 
-    def add(self, chunk_ids: Sequence[str]) -> None:
-        """Add the chunks that have a vector in the store."""
-        if not chunk_ids:
-            return
+    def add_texts(self, keys: Sequence[bytes]) -> None:
+        """Add the texts that have a vector in the store."""
         with self._lock:
-            collection = self._opened()
-            slices = self._store.vectors.vectors(self._embedder.name, chunk_ids)
-            for ids, folders, vectors in slices:
-                _guarded(
-                    self._directory,
-                    lambda i=ids, f=folders, v=vectors: collection.upsert(  # type: ignore[misc]
-                        ids=i, embeddings=v, metadatas=[{"folder": folder} for folder in f]
-                    ),
-                )
+            self._late.update(dict.fromkeys(keys))
+            if len(self._late) >= _ADD_AT_ONCE:
+                self.flush()
 
     def remove(self, chunk_ids: Sequence[str]) -> None:
-        """Remove chunks; ids that are not there are ignored."""
+        """Hear of chunks that are gone from the store; their texts may be others' as well."""
         with self._lock:
-            collection = self._opened()
-            for start in range(0, len(chunk_ids), _BATCH):
-                some = list(chunk_ids[start : start + _BATCH])
-                _guarded(self._directory, lambda s=some: collection.delete(ids=s))  # type: ignore[misc]
+            self._removed += len(chunk_ids)
+            if self._open and self._removed >= _LEFTOVERS:
+                self._synchronise()
 
-    def search(
-        self,
-        query: str,
-        depth: int,
-        folders: Sequence[str] = (),
-        within: frozenset[str] | None = None,
-    ) -> list[Hit]:
-        """Rank at most ``depth`` chunks by cosine similarity to the query, best first."""
-        vector = self._embedder.embed_query(query)
-        where: Any = {"folder": {"$in": list(folders)}} if folders else None
+    def flush(self) -> None:
+        """Hand Chroma the texts that wait for it."""
         with self._lock:
-            collection = self._opened()
-            ids = None if within is None else self._held(sorted(within))
-            count = min(depth, collection.count() if ids is None else len(ids))
-            if count == 0:
-                return []
-            answer = _guarded(
-                self._directory,
-                lambda: collection.query(
-                    query_embeddings=vector.reshape(1, -1),
-                    ids=ids,
-                    n_results=count,
-                    where=where,
-                    include=["distances"],
-                ),
-            )
-        distances = answer["distances"]
-        assert distances is not None
-        pairs = sorted(zip(distances[0], answer["ids"][0], strict=True))
-        return [
-            Hit(chunk_id, rank, 1.0 - float(distance))
-            for rank, (distance, chunk_id) in enumerate(pairs, start=1)
-        ]
+            if not self._late:
+                return
+            for keys, vectors in self._table.vectors(self._embedder.name, list(self._late)):
+                self._chroma.add(keys, vectors)
+            self._late.clear()
 
-    def _held(self, ids: list[str]) -> list[str]:
-        """Keep the ids that Chroma has: its query fails on any other."""
-        collection = self._opened()
-        if not ids:
-            return []
-        return _guarded(self._directory, lambda: collection.get(ids=ids, include=[])["ids"])
+    def _nearest(self, vector: NDArray[np.float32], count: int) -> list[tuple[bytes, float]]:
+        return self._chroma.nearest(vector, count)
 
-    def _opened(self) -> Collection:
-        if self._collection is None:
-            self.open(synchronise=False)
-        assert self._collection is not None
-        return self._collection
-
-    def _connect(self) -> None:
-        import chromadb  # the keyword leg must not pay for it
-        from chromadb.config import Settings
-
-        settings = Settings(anonymized_telemetry=False)
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._client = chromadb.PersistentClient(self._directory, settings=settings)
-        digest = hashlib.sha256(self._embedder.name.encode()).hexdigest()[:12]
-        self._collection = self._client.get_or_create_collection(
-            f"chunks-{digest}",
-            embedding_function=None,
-            configuration={"hnsw": _HNSW},
-        )
+    def _waiting(self) -> Sequence[bytes]:
+        return list(self._late)
 
     def _synchronise(self) -> None:
         """Add what Chroma lacks and delete what the store no longer has."""
-        wanted = self._store.vectors.ids(self._embedder.name)
-        held = set(self._opened().get(include=[])["ids"])
-        self.remove(sorted(held - wanted))
-        self.add(sorted(wanted - held))
+        wanted = self._table.keys(self._embedder.name)
+        held = self._chroma.keys()
+        self._chroma.remove(sorted(held - wanted))
+        self._removed = 0
+        self._late = dict.fromkeys(sorted(wanted - held))
+        self.flush()
 
     def _start(self, synchronise: bool) -> None:
-        def start() -> None:
-            self._connect()
+        try:
+            self._chroma.open()
             if synchronise:
                 self._synchronise()
-
-        try:
-            _guarded(self._directory, start)
         except BaseException:
-            self._let_go()  # Half in step it must not pass for open.
+            self._late.clear()
+            self._chroma.let_go()  # Half in step it must not pass for open.
             raise
+        self._open = True
 
     def _start_again(self, synchronise: bool) -> None:
         """Try once more, as what failed may have passed; only then start Chroma anew."""
@@ -185,33 +291,3 @@ class VectorIndex:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._start(synchronise)
             self._store.mark_changed()  # Other processes have the old folder open.
-
-    def _let_go(self) -> None:
-        """Close Chroma, and keep it from handing out the client that failed to start."""
-        from chromadb.api.shared_system_client import SharedSystemClient
-
-        self.close()
-        SharedSystemClient.clear_system_cache()
-
-
-def _guarded(directory: Path, work: Callable[[], T]) -> T:
-    """Run a call into Chroma; what it raises becomes an error with a remedy."""
-    try:
-        return work()
-    except (KeyboardInterrupt, SystemExit, RetrievalError):
-        raise
-    except (OSError, MemoryError, ImportError) as error:  # These say nothing of what is on disk.
-        raise VectorIndexError(
-            f"The vector index in {directory} cannot be used now ({_said(error)}).",
-            "Check that there is memory and disk space, and try again; it is left as it is.",
-        ) from error
-    except BaseException as error:  # Chroma's core panics with a bare BaseException.
-        raise VectorIndexDamagedError(
-            f"The vector index in {directory} cannot be used ({_said(error)}).",
-            f"Delete the folder {directory} and run the same command again: it is rebuilt from the "
-            "stored vectors in moments.",
-        ) from error
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

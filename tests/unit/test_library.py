@@ -401,8 +401,8 @@ def test_vectors_lost_between_store_and_chroma_are_added_on_opening(
 ) -> None:
     with Library(tmp_path / "index", WordEmbedder()) as library:
         library.index(notes)
-        gone = library._indexes.store.vectors.ids("words@1")
-        library._indexes.vectors().remove(sorted(gone))
+        gone = library._indexes.store.vectors.keys("words@1")
+        library._indexes.vectors()._chroma.remove(sorted(gone))
     with Library(tmp_path / "index", WordEmbedder()) as library:
         assert library.search(Query("tea", leg="vector")).found == 3
 
