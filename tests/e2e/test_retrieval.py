@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.embedding import MiniLmEmbedder, bundled_embedder
+from retrieval.embedding import SentenceTransformerEmbedder, bundled_embedder
 from retrieval.library import Library
 from retrieval.types import Query
 
@@ -25,7 +25,7 @@ NOTES = {
 
 
 @pytest.fixture(scope="module")
-def embedder() -> MiniLmEmbedder:
+def embedder() -> SentenceTransformerEmbedder:
     embedder = bundled_embedder()
     embedder.load()
     return embedder
@@ -41,7 +41,9 @@ def notes(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def library(tmp_path: Path, notes: Path, embedder: MiniLmEmbedder) -> Iterator[Library]:
+def library(
+    tmp_path: Path, notes: Path, embedder: SentenceTransformerEmbedder
+) -> Iterator[Library]:
     with Library(tmp_path / "index", embedder) as library:
         library.index(notes)
         yield library
@@ -97,7 +99,7 @@ def test_vectors_are_those_of_sentence_transformers() -> None:
     assert not np.array_equal(reduced, ours)
 
 
-def test_threads_may_embed_at_once(embedder: MiniLmEmbedder) -> None:
+def test_threads_may_embed_at_once(embedder: SentenceTransformerEmbedder) -> None:
     expected = embedder.embed_query("one two three")
     results: list[float] = []
 
@@ -153,7 +155,7 @@ def test_a_fresh_process_writes_no_stray_line_and_reaches_no_network(
 
 
 def test_a_kill_while_embedding_loses_nothing_that_was_read(
-    tmp_path: Path, notes: Path, embedder: MiniLmEmbedder
+    tmp_path: Path, notes: Path, embedder: SentenceTransformerEmbedder
 ) -> None:
     for number in range(36):
         (notes / f"more{number}.md").write_text(f"# More {number}\n\n" + f"Fact {number}. " * 60)

