@@ -87,7 +87,11 @@ class Assistant:
                 question,
                 k=options.k,
                 folders=options.folders,
+                base=options.base,
                 wait=options.wait_for_vectors,
+                filters=options.filters,
+                context=_context(options),
+                rerank=options.rerank,
                 explain=options.explain,
             )
             try:
@@ -141,6 +145,12 @@ class Assistant:
         if completed is None:
             completed = Completed("cancelled", 0, 0, 0, 0.0, 0.0)
         yield Finished(_checked(asked, mode, prompt, "".join(written), completed, info.name))
+
+
+def _context(options: AskOptions) -> str:
+    """Give the last questions, one a line: a question may go on from them."""
+    questions = (" ".join(turn.question.split()) for turn in options.history[-3:])
+    return "\n".join(filter(None, questions))
 
 
 def _quote(asked: _Asked) -> Iterator[AnswerEvent]:

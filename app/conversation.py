@@ -120,7 +120,11 @@ class Conversation:
 
 def _past(turn: Turn) -> PastTurn:
     sent = {message.role: message.content for message in turn.answer.sent}
-    return PastTurn(sent.get("user", turn.question), sent.get("assistant", turn.answer.text))
+    return PastTurn(
+        user=sent.get("user", turn.question),
+        assistant=sent.get("assistant", turn.answer.text),
+        question=turn.question,
+    )
 
 
 def title_of(question: str) -> str:

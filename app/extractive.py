@@ -303,8 +303,9 @@ def _escape(title: str) -> str:
 
 
 def _citations(chosen: Sequence[Candidate]) -> tuple[Citation, ...]:
+    chunks = [(candidate, candidate.passage.chunk) for candidate in chosen]
     made = {
-        Citation(candidate.n, candidate.passage.chunk.note_path, *candidate.lines, "quote")
-        for candidate in chosen
+        Citation(candidate.n, chunk.note_path, *candidate.lines, "quote", chunk.place)
+        for candidate, chunk in chunks
     }
     return tuple(sorted(made, key=lambda made: (made.n, made.first_line, made.last_line)))

@@ -249,7 +249,12 @@ def _check_statement(statement: Statement, passages: Sequence[Passage]) -> Itera
         elif not (_supports(wanted, held) or (jointly and len(held) >= PART * len(wanted))):
             status, first, last = "unsupported", 0, chunk.last_line - chunk.first_line
         yield Citation(
-            n, chunk.note_path, chunk.first_line + first, chunk.first_line + last, status
+            n,
+            chunk.note_path,
+            chunk.first_line + first,
+            chunk.first_line + last,
+            status,
+            chunk.place,
         )
 
 

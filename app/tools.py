@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 class Notes(Searcher, Protocol):
     """The index of the notes, opened in this process."""
 
-    def index(self, folder: Path, report: Report = ..., cancelled: Cancelled = ...) -> IndexReport:
-        """Bring the index of a folder up to date."""
+    def index(
+        self,
+        folder: Path,
+        report: Report = ...,
+        cancelled: Cancelled = ...,
+        *,
+        name: str | None = ...,
+    ) -> IndexReport:
+        """Bring the index of a folder up to date, and name it as a collection."""
 
     def forget(self, folder: Path) -> Forgotten | None:
         """Take a folder out of the index; None when it was not in it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from models.types import ChatMessage, Delta, FinishReason, Prefilling
-from retrieval.types import Passage, Query, SearchResult
+from retrieval.types import Filters, Passage, Query, SearchResult
 
 Mode = Literal["quotes", "notes", "notes+model", "model"]
 """Where an answer comes from: sentences of the notes, a model that may use only the notes, a
@@ -36,6 +36,8 @@ class Citation:
     """Last such line, inclusive."""
     status: CitationStatus
     """What the check found."""
+    place: str = ""
+    """Where it is in a file whose lines are not its own: ``page 3``; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,8 @@ class PastTurn:
     """The user message exactly as it was sent, notes included."""
     assistant: str
     """The answer as it was given."""
+    question: str = ""
+    """The question as typed, to search what follows together with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,13 @@ class AskOptions:
     k: int = 8
     """Passages to look at."""
     folders: tuple[str, ...] = ()
-    """Absolute paths of the folders to search; empty for all."""
+    """Names of collections or paths of folders to search; empty for all."""
+    base: str = ""
+    """Folder that relative paths start from."""
+    filters: Filters = field(default=Filters())
+    """Which notes may answer."""
+    rerank: bool = False
+    """Whether the reranker puts the passages in order."""
     wait_for_vectors: bool = True
     """Whether to wait for the vector leg to load."""
     max_tokens: int = 768

@@ -25,6 +25,14 @@ class IndexMissingError(RetrievalError):
     """Nothing has been indexed yet, or not the folder that was asked for."""
 
 
+class CollectionError(RetrievalError):
+    """A collection's name cannot be used, or is another's already."""
+
+
+class FilterError(RetrievalError):
+    """A condition on the notes cannot be read, or can be met by none."""
+
+
 class IndexLockedError(RetrievalError):
     """Another process is writing to this index."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,20 +24,27 @@ class Scope:
     within: frozenset[str] | None
     """Ids of the chunks to rank, when only parts of the folders were asked for."""
     notices: tuple[str, ...]
-    """What is to be said of folders that cannot be reached."""
+    """What is to be said of names that mean two things, and of folders out of reach."""
+    missing: bool = False
+    """Whether a folder cannot be reached."""
 
 
-def find_scope(store: Store, wanted: Sequence[str]) -> Scope:
-    """Find where to look: below the wanted paths, everywhere when there are none.
+def find_scope(store: Store, wanted: Sequence[str], base: str = "") -> Scope:
+    """Find where to look: in the wanted collections and paths, everywhere when there are none.
 
-    A path below an indexed folder stands for that part of it. Raises ``IndexMissingError``.
+    A path below an indexed folder stands for that part of it; a relative one starts from
+    ``base``. Raises ``IndexMissingError``.
     """
     known = store.folders()
     if not known:
         raise _missing("Nothing has been indexed yet.", "FOLDER")
     parts: dict[str, set[str]] = {}
-    for path in map(resolve_folder, wanted):
-        folder, prefix = _place(path, known)
+    said: list[str] = []
+    names = store.collections.names() if wanted else {}
+    for text in wanted:
+        path, notice = find_folder(text, names, base)
+        said += filter(None, [notice])
+        folder, prefix = _place(path, known, text, names)
         parts.setdefault(folder, set()).add(prefix)
     if not wanted:
         parts = {folder: {""} for folder in known}
@@ -45,8 +54,30 @@ def find_scope(store: Store, wanted: Sequence[str]) -> Scope:
         folders=folders,
         only=() if set(folders) == set(known) else folders,
         within=_within(store, {folder: parts[folder] for folder in folders}),
-        notices=tuple(filter(None, notices.values())),
+        notices=(*said, *filter(None, notices.values())),
+        missing=any(notices.values()),
     )
+
+
+def find_folder(text: str, names: Mapping[str, str], base: str = "") -> tuple[Path, str]:
+    """Find what a person means by a name or a path, and say so when it could be either.
+
+    Without a separator in it, it is a collection of that name when there is one. ``names`` are
+    the collections' by their folders.
+    """
+    path = resolve_folder(Path(base, Path(text).expanduser()) if base else text)
+    if os.sep in text or (os.altsep and os.altsep in text):
+        return path, ""
+    folder = next((f for f, name in names.items() if name.casefold() == text.casefold()), None)
+    if folder is None:
+        return path, ""
+    notice = ""
+    if path.exists() and str(path) != folder:
+        notice = (
+            f"{text} is taken for the collection of that name, {folder}; for the folder here "
+            f"write .{os.sep}{text}"
+        )
+    return Path(folder), notice
 
 
 def folder_notice(folder: str) -> str:
@@ -58,12 +89,23 @@ def folder_notice(folder: str) -> str:
     return notice if why else ""
 
 
-def _place(path: Path, known: Sequence[str]) -> tuple[str, str]:
+def _place(
+    path: Path, known: Sequence[str], text: str, names: Mapping[str, str]
+) -> tuple[str, str]:
     """Give the indexed folder that holds a path, and the path inside it; empty for all of it."""
     for folder in (path, *path.parents):
         if str(folder) in known:
             return str(folder), "" if folder == path else path.relative_to(folder).as_posix()
+    if not path.exists() and os.sep not in text:
+        close = difflib.get_close_matches(text, names.values(), 3, cutoff=0.4)
+        there = f"Meant {' or '.join(close)}?" if close else f"There are: {_some(names)}."
+        raise IndexMissingError(f"There is no collection or folder {text}.", there)
     raise _missing(f"{path} has not been indexed yet.", str(path))
+
+
+def _some(names: Mapping[str, str], most: int = 8) -> str:
+    listed = sorted(names.values())
+    return ", ".join(listed[:most]) + ("…" if len(listed) > most else "")
 
 
 def _within(store: Store, parts: dict[str, set[str]]) -> frozenset[str] | None:

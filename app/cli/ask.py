@@ -8,9 +8,10 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from app.assistant import Assistant
-from app.cli.notes import resolve
+from app.cli.filtering import filters, places
+from app.cli.notes import reranks
 from app.cli.output import Exit, note, progress_bar, say, say_json
-from app.format import human_bytes
+from app.format import human_bytes, where
 from app.grounding import abstained
 from app.safe_text import one_line, printable
 from app.tools import Engine, Tools
@@ -33,10 +34,14 @@ def ask(arguments: argparse.Namespace, tools: Tools) -> Exit:
     settings = tools.settings
     mode = arguments.mode or settings.app.mode
     local = _model(arguments, tools) if mode != "quotes" else None
+    folders, base = places(arguments)
     options = AskOptions(
         mode=mode,
         k=arguments.k or settings.search.passages,
-        folders=resolve(arguments.folders),
+        folders=folders,
+        base=base,
+        filters=filters(arguments),
+        rerank=reranks(arguments, tools),
         max_tokens=arguments.max_tokens or settings.model.max_tokens,
         temperature=_either(arguments.temperature, settings.model.temperature),
         seed=arguments.seed,
@@ -128,7 +133,7 @@ def _print_sources(answer: Answer) -> None:
 def _place(citation: Citation) -> str:
     if citation.status == "missing":
         return "—"
-    return f"{one_line(citation.path)}:{citation.first_line}-{citation.last_line}"
+    return one_line(where(citation.path, citation.first_line, citation.last_line, citation.place))
 
 
 def _suggest_model(tools: Tools) -> None:

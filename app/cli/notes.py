@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import os
 from dataclasses import asdict
 from pathlib import Path
 
+from app.cli.explain import explained, explanation_json
+from app.cli.filtering import filters, places
 from app.cli.output import Exit, columns, note, progress_bar, say, say_json
+from app.format import where
 from app.safe_text import one_line, printable
-from app.tools import Tools
+from app.tools import Notes, Tools
 from models.errors import ModelError
 from retrieval.errors import IndexMissingError
 from retrieval.notes import resolve_folder
+from retrieval.scope import find_folder
 from retrieval.types import Forgotten, IndexStatus, Passage, Query, SearchResult
 
 SNIPPET_LINES = 4
@@ -24,7 +28,7 @@ def index_folder(arguments: argparse.Namespace, tools: Tools) -> Exit:
     notes = tools.notes()
     try:
         with progress_bar() as report:
-            done = notes.index(arguments.folder, report)
+            done = notes.index(arguments.folder, report, name=arguments.name)
     finally:
         notes.close()
     if arguments.json:
@@ -39,8 +43,16 @@ def index_folder(arguments: argparse.Namespace, tools: Tools) -> Exit:
 
 def search(arguments: argparse.Namespace, tools: Tools) -> Exit:
     """Run ``alcove search``."""
+    folders, base = places(arguments)
     query = Query(
-        arguments.query, k=arguments.k, leg=arguments.leg, folders=resolve(arguments.folders)
+        arguments.query,
+        k=arguments.k,
+        leg=arguments.leg,
+        folders=folders,
+        base=base,
+        filters=filters(arguments),
+        rerank=reranks(arguments, tools),
+        explain=arguments.explain,
     )
     notes = tools.notes()
     try:
@@ -52,6 +64,8 @@ def search(arguments: argparse.Namespace, tools: Tools) -> Exit:
     else:
         for number, passage in enumerate(result.passages, start=1):
             _print_passage(number, passage)
+        for line in explained(result):
+            say(line)
     for notice in result.notices:
         note(notice)
     if not result.passages:
@@ -69,8 +83,9 @@ def status(arguments: argparse.Namespace, tools: Tools) -> Exit:
         state = {**asdict(now), "complete": now.complete}
         say_json({**state, "paths": places, "model": model})
     else:
-        rows = [("folders", ", ".join(map(one_line, now.folders)) or "none yet")]
-        rows.append(("notes", f"{now.notes:,} in {now.chunks:,} chunks, {now.embedded:,} embedded"))
+        for line in _collections(now):
+            say(line)
+        rows = [("notes", f"{now.notes:,} in {now.chunks:,} chunks, {now.embedded:,} embedded")]
         rows.append(("waiting", f"{now.pending:,} files differ from the index"))
         rows.append(("model", one_line(model or "none; answers are quotes")))
         rows += places.items()
@@ -92,26 +107,31 @@ def forget(arguments: argparse.Namespace, tools: Tools) -> Exit:
     """Run ``alcove forget``."""
     notes = tools.notes()
     try:
-        done = notes.forget(arguments.folder)
+        folder = _named_folder(arguments.folder, notes)
+        done = notes.forget(folder)
     finally:
         notes.close()
     if done is None:
-        (folder,) = resolve([arguments.folder])
         note(f"{folder} is not in the index. alcove status lists the folders that are.")
     if arguments.json:
-        say_json(asdict(done or Forgotten(folder, 0, 0)))
+        say_json(asdict(done or Forgotten(str(folder), 0, 0)))
     elif done is not None:
         say(f"{one_line(done.folder)}: {done.notes:,} notes in {done.chunks:,} chunks forgotten")
     return Exit.DONE if done is not None else Exit.NOTHING_FOUND
 
 
-def resolve(folders: Iterable[Path]) -> tuple[str, ...]:
-    """Write folders given by the person as the index names them. Raises ``FolderError``."""
-    return tuple(str(resolve_folder(folder)) for folder in folders)
+def reranks(arguments: argparse.Namespace, tools: Tools) -> bool:
+    """Say whether a reranker is to put the first passages in order: when one is chosen."""
+    if arguments.rerank is None:
+        return bool(tools.settings.search.reranker)
+    return bool(arguments.rerank)
 
 
 def search_json(result: SearchResult) -> dict[str, object]:
     """Build the document that ``search --json`` prints."""
+    explanation = (
+        {"explanation": explanation_json(result.explanation)} if result.explanation else {}
+    )
     return {
         "legs": list(result.legs),
         "hits": [_hit_json(passage) for passage in result.passages],
@@ -119,7 +139,30 @@ def search_json(result: SearchResult) -> dict[str, object]:
         "seconds": round(result.seconds, 6),
         "stale": result.stale,
         "notices": list(result.notices),
+        **explanation,
     }
+
+
+def _collections(now: IndexStatus) -> list[str]:
+    """Write a table of the collections; their folders come last, as those are long."""
+    if not now.collections:
+        return ["no collections yet", ""]
+    rows: list[tuple[str, ...]] = [("collection", "notes", "chunks", "embedded", "folder")]
+    for item in now.collections:
+        counts = (f"{n:,}" for n in (item.notes, item.chunks, item.embedded))
+        rows.append((one_line(item.name), *counts, one_line(item.folder)))
+    return [*columns(rows), ""]
+
+
+def _named_folder(text: str, notes: Notes) -> Path:
+    """Find the folder that a person means by a collection's name or a path."""
+    if os.sep in text:
+        return resolve_folder(text)
+    names = {item.folder: item.name for item in notes.status().collections}
+    folder, notice = find_folder(text, names)
+    if notice:
+        note(notice)
+    return folder
 
 
 def _model_of(tools: Tools) -> tuple[str | None, str]:
@@ -151,16 +194,20 @@ def _hit_json(passage: Passage) -> dict[str, object]:
         "headings": list(chunk.headings),
         "first_line": chunk.first_line,
         "last_line": chunk.last_line,
+        "place": chunk.place,
         "text": chunk.text,
         "score": passage.score,
         "contributions": [asdict(item) for item in passage.contributions],
+        "reranked": asdict(passage.reranked) if passage.reranked else None,
     }
 
 
 def _print_passage(number: int, passage: Passage) -> None:
     chunk = passage.chunk
-    place = f"{one_line(chunk.note_path)}:{chunk.first_line}-{chunk.last_line}"
+    place = one_line(where(chunk.note_path, chunk.first_line, chunk.last_line, chunk.place))
     ranks = "  ".join(f"{item.leg} #{item.rank}" for item in passage.contributions)
+    if passage.reranked is not None:
+        ranks += f"  reranker {passage.reranked.score:.2f}, was #{passage.reranked.fused_rank}"
     say(f"{number:>2}  {place}   {ranks}   {passage.score:.3f}")
     if chunk.headings:
         say(f"    {one_line(' › '.join(chunk.headings))}")

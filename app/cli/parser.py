@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from app import __version__
+from app.cli.filtering import add_places
 from app.types import Mode
 from retrieval.types import LegChoice
 
@@ -113,15 +114,11 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def _add_folders(parser: argparse.ArgumentParser) -> None:
+def _add_rerank(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--in",
-        dest="folders",
-        metavar="FOLDER",
-        type=Path,
-        action="append",
-        default=[],
-        help="only this indexed folder, or a folder inside one; may be given again",
+        "--rerank",
+        action=argparse.BooleanOptionalAction,
+        help="have the reranker order the first passages (default: when one is in the settings)",
     )
 
 
@@ -130,6 +127,9 @@ def _add_index(commands: _Commands[argparse.ArgumentParser]) -> None:
         commands, "index", "Bring the index of a folder up to date.", "alcove index ~/notes"
     )
     parser.add_argument("folder", type=Path, help="folder of notes; its files are only read")
+    parser.add_argument(
+        "--name", help="name of the collection, for --in (default: the folder's own name)"
+    )
     _add_json(parser)
 
 
@@ -140,7 +140,11 @@ def _add_search(commands: _Commands[argparse.ArgumentParser]) -> None:
         "Find the passages that match best, by keywords and by meaning.",
         'alcove search "undo last git commit but keep changes" -k 5',
     )
-    parser.add_argument("query", type=_question, help="question or keywords")
+    parser.add_argument(
+        "query",
+        type=_question,
+        help='question or keywords; "exact phrase", path:git/**, tag:alcove, format:pdf, after:7d',
+    )
     parser.add_argument("-k", type=_positive, default=8, help="passages at most (default 8)")
     parser.add_argument(
         "--leg",
@@ -148,7 +152,11 @@ def _add_search(commands: _Commands[argparse.ArgumentParser]) -> None:
         default="hybrid",
         help="keywords (bm25), meaning (vector), or both fused (default)",
     )
-    _add_folders(parser)
+    parser.add_argument(
+        "--explain", action="store_true", help="show how each score adds up, and what was cut"
+    )
+    _add_rerank(parser)
+    add_places(parser)
     _add_json(parser)
 
 
@@ -175,7 +183,8 @@ def _add_ask(commands: _Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--max-tokens", type=_positive, help="tokens of the answer at most")
     parser.add_argument("--temperature", type=_temperature, help="0 takes the likeliest token")
     parser.add_argument("--seed", type=int, help="same seed, same answer")
-    _add_folders(parser)
+    _add_rerank(parser)
+    add_places(parser)
     _add_json(parser)
 
 
@@ -228,7 +237,9 @@ def _add_forget(commands: _Commands[argparse.ArgumentParser]) -> None:
         "Take a folder out of the index, one that is gone too; its files are left alone.",
         "alcove forget ~/old-notes",
     )
-    parser.add_argument("folder", type=Path, help="an indexed folder; alcove status lists them")
+    parser.add_argument(
+        "folder", metavar="NAME|FOLDER", help="a collection or its folder; alcove status lists them"
+    )
     _add_json(parser)
 
 

@@ -23,9 +23,11 @@ class Filters:
     """Which notes may answer: those that meet every condition."""
 
     paths: tuple[str, ...] = ()
-    """Globs of the path below the collection, one of which must match: ``git/**``, ``*.py``."""
+    """Globs of the path below the collection, one of which must match: ``git/**``, ``*.py``; none
+    of those that begin with ``!`` may."""
     tags: tuple[str, ...] = ()
-    """Tags, all of which the note must have; ``project`` also means ``project/alcove``."""
+    """Tags, all of which the note must have; ``project`` also means ``project/alcove``, and
+    ``!draft`` one that it must not have."""
     formats: tuple[Format, ...] = ()
     """Formats, one of which the note must be in."""
     after: float | None = None
@@ -102,6 +104,8 @@ class Query:
     """Both legs, or one alone."""
     folders: tuple[str, ...] = ()
     """Names of collections, paths of indexed folders or of what is in them; empty for all."""
+    base: str = ""
+    """Folder that relative paths start from; empty for the one this process runs in."""
     wait: bool = True
     """Whether to wait until the vector leg is loaded, or answer with the legs there are."""
     depth: int = DEPTH
@@ -109,7 +113,8 @@ class Query:
     filters: Filters = Filters()
     """Which notes may answer."""
     context: str = ""
-    """What the query follows, when it follows anything: the question before it."""
+    """What the query follows, when it follows anything: the questions before it, one a line,
+    oldest first."""
     rerank: bool = False
     """Whether the first passages are put in order by the reranker, when there is one."""
     explain: bool = False

@@ -57,6 +57,7 @@ def test_index_search_and_quotes_without_a_model(home: Home) -> None:
         "first_line": 3,
         "last_line": 3,
         "status": "quote",
+        "place": "",
     }
     assert "alcove models download" in asked.err
 
@@ -73,7 +74,14 @@ def test_the_answer_follows_the_notes(home: Home) -> None:
     assert document["answer"] == expected("mill", FACTS["mill"], n)
     assert document["mode"] == "notes"
     assert document["citations"] == [
-        {"n": n, "path": "mill.md", "first_line": 3, "last_line": 3, "status": "quote"}
+        {
+            "n": n,
+            "path": "mill.md",
+            "first_line": 3,
+            "last_line": 3,
+            "status": "quote",
+            "place": "",
+        }
     ]
     ledger = document["ledger"]
     parts = ("system", "history", "notes", "question", "reserve", "free")
