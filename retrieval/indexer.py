@@ -11,24 +11,18 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from retrieval.bulk import batches, embed_in_batches
-from retrieval.errors import FolderError, IndexCancelled
+from retrieval.errors import FolderError
+from retrieval.folders import require_folder, resolve_folder
 from retrieval.indexes import Indexes
-from retrieval.notes import (
-    FileStat,
-    Scan,
-    UnusableNoteError,
-    make_note,
-    read_bytes,
-    require_folder,
-    resolve_folder,
-    scan_folder,
-    stat_note,
-)
+from retrieval.notes import UnusableNoteError, read_bytes
+from retrieval.progress import Reporter, lock_wait
+from retrieval.reading import FileTaker
+from retrieval.scanning import MAX_BYTES, FileStat, Scan, scan_folder
 from retrieval.store import StoredFile
 from retrieval.types import (
     READING,
@@ -36,24 +30,29 @@ from retrieval.types import (
     Fingerprint,
     Forgotten,
     IndexReport,
-    Progress,
     Report,
 )
 from retrieval.vector_table import Unembedded
 
-_LOCK_WAIT_SECONDS = 2.0
-_REPORT_SECONDS = 0.05
-_UNSETTLED_NS = 20_000_000  # A file written this lately may change again within the same mtime.
+_MOST_FILES = 200
+"""Files that an update takes one by one; for more of them a scan is no slower."""
 
 
 class Indexer:
     """Indexes folders into one index."""
 
-    def __init__(self, indexes: Indexes) -> None:
+    def __init__(self, indexes: Indexes, max_bytes: int = MAX_BYTES) -> None:
         self._indexes = indexes
+        self._max_bytes = max_bytes
         self._store = indexes.store
+        self._files = FileTaker(indexes, max_bytes)
         self._one_at_a_time = threading.Lock()
         self._running: str | None = None
+
+    @property
+    def max_bytes(self) -> int:
+        """Size of the largest file that is read."""
+        return self._max_bytes
 
     @property
     def running(self) -> str | None:
@@ -72,14 +71,20 @@ class Indexer:
         """Index a folder; see ``Library.index``."""
         started = time.monotonic()
         root = require_folder(folder)
-        reporter = _Reporter(report, cancelled)
-        wait = math.inf if background else _LOCK_WAIT_SECONDS
+        reporter = Reporter(report, cancelled)
+        wait = lock_wait(background=background)
         with self._one_at_a_time, self._indexes.writing(wait, reporter.wait):
             self._running = str(root)
             try:
                 return self._run(root, reporter, embed, background, started)
             finally:
                 self._running = None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep runs and forgetting in this process out during the block."""
+        with self._one_at_a_time:
+            yield
 
     def refresh(self, folder: Path, paths: Sequence[str], most: int) -> None:
         """Bring a few files up to date, with vectors when the embedder is loaded.
@@ -90,7 +95,7 @@ class Indexer:
         with self._indexes.writing(wait=0.0):
             known = self._store.files(str(folder))
             for path in paths:
-                self._take(folder, path, known.get(path))
+                self._files.take(folder, path, known.get(path))
             if not self._indexes.vectors_ready:
                 return
             name = self._indexes.embedder.name
@@ -99,10 +104,35 @@ class Indexer:
                 vectors = self._indexes.embedder.embed_passages([t.text for t in batch])
                 self._indexes.put_vectors(batch, vectors)
 
+    def update(
+        self, root: Path, paths: Collection[str], report: Report, cancelled: Cancelled
+    ) -> IndexReport | None:
+        """Bring a few files up to date, with vectors, without a look at the others.
+
+        Gives nothing when only a run can tell what is to be done: a file has come that was not
+        known. Waits for as long as another process writes.
+        """
+        started = time.monotonic()
+        reporter = Reporter(report, cancelled)
+        folder = str(root)
+        with self._indexes.writing(math.inf, reporter.wait):
+            if len(paths) > _MOST_FILES or folder not in self._store.folders():
+                return None
+            known = {path: self._store.file(folder, path) for path in sorted(paths)}
+            if any(file is None and Path(root, path).exists() for path, file in known.items()):
+                return None
+            counts = Counter(
+                self._files.take(root, path, file) for path, file in known.items() if file
+            )
+            self._embed(folder, reporter, background=False, paths=list(known))
+            if counts["changed"] or counts["removed"]:
+                self._indexes.prune()
+            return self._report(folder, counts, started)
+
     def forget(self, folder: str | Path) -> Forgotten | None:
         """Take a folder out of the index; see ``Library.forget``."""
         path = str(resolve_folder(folder))
-        with self._one_at_a_time, self._indexes.writing(_LOCK_WAIT_SECONDS):
+        with self._one_at_a_time, self._indexes.writing(lock_wait(background=False)):
             if path not in self._store.folders():
                 return None
             notes, chunks, _ = self._store.counts(path, self._indexes.embedder.name)
@@ -115,7 +145,7 @@ class Indexer:
         None do in a folder that cannot be listed: what it holds is not known.
         """
         try:
-            scan = scan_folder(folder)
+            scan = scan_folder(folder, self._max_bytes)
         except FolderError:
             return 0
         known = self._store.files(str(folder))
@@ -123,21 +153,22 @@ class Indexer:
         return changed + len(_gone(scan, known))
 
     def _run(
-        self, root: Path, reporter: _Reporter, embed: bool, background: bool, started: float
+        self, root: Path, reporter: Reporter, embed: bool, background: bool, started: float
     ) -> IndexReport:
         folder = str(root)
         self._indexes.add_folder(folder)
-        scan = scan_folder(root)
+        scan = scan_folder(root, self._max_bytes)
         known = self._store.files(folder)
         changed_stat = [p for p, s in scan.files.items() if not _same_stat(s, known.get(p))]
         counts = Counter(unchanged=len(scan.files) - len(changed_stat))
         for done, path in enumerate(changed_stat):
             reporter.step(READING, done, len(changed_stat))
-            counts[self._take(root, path, known.get(path))] += 1
+            counts[self._files.take(root, path, known.get(path))] += 1
         gone = _gone(scan, known)
         for path in gone:
             reporter.check()
-            self._indexes.remove(folder, path)
+            if self._store.file(folder, path) == known[path]:  # It may have come back just now.
+                self._indexes.remove(folder, path)
         for skip in scan.skipped:
             before = known.get(skip.path)
             if before is None or before.reason != skip.reason:
@@ -148,62 +179,29 @@ class Indexer:
             self._embed(folder, reporter, background)
         if changed_stat or gone:
             self._indexes.prune()
+        counts["removed"] += sum(not known[p].reason for p in gone)
+        counts["unchanged"] -= _still_skipped(scan, known)
+        return self._report(folder, counts, started)
+
+    def _report(self, folder: str, counts: Counter[str], started: float) -> IndexReport:
+        """Say what a run did, and what the index holds of the folder now."""
         _, chunks, _ = self._store.counts(folder, self._indexes.embedder.name)
-        skipped = self._store.skipped(folder)
         return IndexReport(
             added=counts["added"],
             changed=counts["changed"],
-            removed=counts["removed"] + sum(not known[p].reason for p in gone),
-            unchanged=counts["unchanged"] - _still_skipped(scan, known),
-            skipped=skipped,
+            removed=counts["removed"],
+            unchanged=counts["unchanged"],
+            skipped=self._store.skipped(folder),
             chunks=chunks,
             seconds=time.monotonic() - started,
         )
 
-    def _take(self, root: Path, path: str, before: StoredFile | None) -> str:
-        """Read one file and store what it holds now; says which count it belongs to."""
-        folder = str(root)
-        try:
-            data, fingerprint = read_bytes(root, path)
-        except UnusableNoteError as error:
-            return self._unreadable(root, path, before, error)
-        settled = _settled(fingerprint)
-        if before is not None and before.fingerprint.sha256 == fingerprint.sha256:
-            self._indexes.touch(folder, path, settled)
-            return "skipped" if before.reason else "unchanged"
-        try:
-            note = make_note(root, path, data, fingerprint)
-        except UnusableNoteError as error:
-            return self._skip(folder, path, settled, str(error))
-        self._indexes.put_note(note, settled)
-        return "added" if before is None or before.reason else "changed"
-
-    def _unreadable(
-        self, root: Path, path: str, before: StoredFile | None, error: UnusableNoteError
-    ) -> str:
-        """Store why a file cannot be read, or forget it when it is gone."""
-        folder = str(root)
-        try:
-            now = stat_note(root, path)
-        except OSError:
-            if before is not None:
-                return "unchanged"  # What lies above it cannot be reached: it may well be there.
-            now = FileStat(0, 0)
-        if now is None:
-            self._indexes.remove(folder, path)
-            return "removed" if before is not None and not before.reason else "vanished"
-        # Without its time the file is tried again by every run, until it can be read.
-        fingerprint = Fingerprint(now.size, now.mtime_ns if error.lasting else -1, "")
-        return self._skip(folder, path, fingerprint, str(error))
-
-    def _skip(self, folder: str, path: str, fingerprint: Fingerprint, reason: str) -> str:
-        self._indexes.put_skipped(folder, path, fingerprint, reason)
-        return "skipped"
-
-    def _embed(self, folder: str, reporter: _Reporter, background: bool) -> None:
-        """Embed every text of the folder that has no vector."""
+    def _embed(
+        self, folder: str, reporter: Reporter, background: bool, paths: Sequence[str] = ()
+    ) -> None:
+        """Embed every text of the folder, or of some of its files, that has no vector."""
         name = self._indexes.embedder.name
-        texts = self._store.vectors.unembedded(name, folder)
+        texts = self._store.vectors.unembedded(name, folder, paths)
         if not texts:
             return
         reporter.step("embedding", 0, len(texts))
@@ -213,7 +211,7 @@ class Indexer:
         reporter.finish("embedding", len(texts))
 
     def _embed_texts(
-        self, texts: Sequence[Unembedded], reporter: _Reporter, background: bool
+        self, texts: Sequence[Unembedded], reporter: Reporter, background: bool
     ) -> None:
         done = 0
         embedded = embed_in_batches(
@@ -224,41 +222,6 @@ class Indexer:
                 self._indexes.put_vectors(batch, vectors)
                 done += len(batch)
                 reporter.step("embedding", done, len(texts))
-
-
-class _Reporter:
-    """Passes on progress a few times a second, and stops the run when asked to."""
-
-    def __init__(self, report: Report, cancelled: Cancelled) -> None:
-        self._report = report
-        self._cancelled = cancelled
-        self._label = ""
-        self._last = 0.0
-
-    def check(self) -> None:
-        """Raise ``IndexCancelled`` when the person wants to stop."""
-        if self._cancelled():
-            raise IndexCancelled(
-                "Indexing was stopped.", "What was done is kept; index again to go on from there."
-            )
-
-    def wait(self) -> None:
-        """Report that another process has to end its run first."""
-        self.step("waiting for another index run", 0, 0)
-
-    def step(self, label: str, done: int, total: int) -> None:
-        """Report that ``done`` units are finished."""
-        self.check()
-        now = time.monotonic()
-        if label != self._label or now - self._last >= _REPORT_SECONDS:
-            self._label, self._last = label, now
-            self._report(Progress(label, done, total))
-
-    def finish(self, label: str, total: int) -> None:
-        """Report that all units are finished."""
-        self.check()
-        if total:
-            self._report(Progress(label, total, total))
 
 
 def _same_stat(now: FileStat, before: StoredFile | None) -> bool:
@@ -294,13 +257,3 @@ def _still_skipped(scan: Scan, known: dict[str, StoredFile]) -> int:
         for p, s in scan.files.items()
         if p in known and known[p].reason and _same_stat(s, known[p])
     )
-
-
-def _settled(fingerprint: Fingerprint) -> Fingerprint:
-    """Forget the time of a file so new that a second write could carry the same one.
-
-    Such a file is read again by the next run, and recognised by its digest.
-    """
-    if time.time_ns() - fingerprint.mtime_ns > _UNSETTLED_NS:
-        return fingerprint
-    return replace(fingerprint, mtime_ns=-1)

@@ -20,7 +20,7 @@ from retrieval.lexical import LexicalIndex
 from retrieval.locking import WriteLock
 from retrieval.store import Store
 from retrieval.tokenizing import tokenize
-from retrieval.types import Embedder, Fingerprint, Note
+from retrieval.types import Chunk, Embedder, Fingerprint, Note
 from retrieval.vector_table import Unembedded
 from retrieval.vectors import VectorIndex
 
@@ -28,18 +28,38 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+EmbedderNamed = Callable[[str], Embedder | None]
+"""Finds an embedder by the name that an index stores; nothing when it cannot be had here."""
+
+_EMBEDDER_MARK = " tokens of "
+
 
 class Indexes:
     """One index directory: SQLite at once, BM25 and Chroma when they are first needed."""
 
-    def __init__(self, directory: Path, embedder: Embedder) -> None:
-        self.embedder = embedder
+    def __init__(
+        self,
+        directory: Path,
+        embedder: Embedder,
+        *,
+        lock: WriteLock | None = None,
+        embedder_named: EmbedderNamed | None = None,
+    ) -> None:
+        """Open an index; see ``Library``.
+
+        ``lock`` is that of the whole index directory, when this is one generation in it. Content
+        that another embedder made keeps it, when ``embedder_named`` knows it.
+        """
         self.store = Store(directory / "index.sqlite3")
-        self._write_lock = WriteLock(directory)
-        self._vectors = VectorIndex(directory / "chroma", self.store, embedder)
+        self._own_rules = rules_of(embedder)
+        self.embedder = self._embedder_of_content(embedder, embedder_named)
+        self._write_lock = lock or WriteLock(directory)
+        self._vectors = VectorIndex(directory / "chroma", self.store, self.embedder)
         self._lexical: LexicalIndex | None = None
         self._lock = threading.RLock()
         self._generation = self.store.generation()
+        self.keeps_vectors = False
+        """Whether vectors that no chunk needs yet are kept, as while this is being built."""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -57,11 +77,21 @@ class Indexes:
         with self._write_lock.hold(wait, waiting):
             with self._lock:
                 self._follow_others()
-                self.store.set_rules(self._rules())
+                self.store.set_rules(self._own_rules)
                 self._generation = self.store.generation()
             yield
             if self._vectors.is_open:
                 self._vectors.flush()
+
+    @property
+    def outdated(self) -> bool:
+        """Whether what it holds was made by other rules than those that hold now."""
+        return self.store.rules() not in {"", self._own_rules}
+
+    @property
+    def foreign(self) -> bool:
+        """Whether what it holds was embedded by an embedder that is not to be had."""
+        return self._embedder_of_rules() not in {"", self.embedder.name}
 
     @property
     def other_writer(self) -> int | None:
@@ -99,10 +129,10 @@ class Indexes:
                 self._vectors.open(synchronise=False)
         return self._vectors
 
-    def add_folder(self, folder: str) -> None:
-        """Note that a folder is indexed, even when it is empty."""
+    def add_folder(self, folder: str, name: str | None = None) -> None:
+        """Note that a folder is indexed, even when it is empty; see ``Collections.put``."""
         with self._lock:
-            self.store.add_folder(folder)
+            self.store.add_folder(folder, name)
             self._generation = self.store.generation()
 
     def forget_folder(self, folder: str) -> None:
@@ -114,12 +144,15 @@ class Indexes:
     def put_note(self, note: Note, fingerprint: Fingerprint) -> None:
         """Replace a note's chunks; the keyword leg finds them from here on."""
         embedder = self.embedder
-        chunks = [
-            (chunk, Counter(tokenize(indexed_text(chunk))))
-            for chunk in chunk_note(note, embedder.count_tokens, embedder.max_tokens)
-        ]
+        self.put_chunks(
+            note, fingerprint, chunk_note(note, embedder.count_tokens, embedder.max_tokens)
+        )
+
+    def put_chunks(self, note: Note, fingerprint: Fingerprint, chunks: Sequence[Chunk]) -> None:
+        """Replace a note's chunks by those given, cut by whatever rules."""
+        counted = [(chunk, Counter(tokenize(indexed_text(chunk)))) for chunk in chunks]
         with self._lock:
-            change = self.store.put_file(note.folder, note.path, fingerprint, chunks)
+            change = self.store.put_file(note.folder, note.path, fingerprint, counted, note=note)
             # An id stands for its text: a chunk that stays needs nothing from the vector leg.
             added, removed = set(change.added.chunk_ids), set(change.removed)
             self._removed([i for i in change.removed if i not in added])
@@ -158,6 +191,8 @@ class Indexes:
 
     def prune(self) -> None:
         """Forget the vectors that no chunk needs any more."""
+        if self.keeps_vectors:
+            return
         with self._lock:
             self.store.vectors.prune()
             self._generation = self.store.generation()
@@ -175,9 +210,20 @@ class Indexes:
             self._vectors.close()
             self._generation = self.store.generation()
 
-    def _rules(self) -> str:
-        """Name everything that decides how a file becomes chunks and terms."""
-        return (
-            f"chunking {chunking.VERSION}, tokenizing {tokenizing.VERSION}, "
-            f"{self.embedder.max_tokens} tokens of {self.embedder.name}"
-        )
+    def _embedder_of_content(self, ours: Embedder, named: EmbedderNamed | None) -> Embedder:
+        """Give the embedder that made what is here; ours when that one is not to be had."""
+        name = self._embedder_of_rules()
+        if named is None or name in {"", ours.name}:
+            return ours
+        return named(name) or ours
+
+    def _embedder_of_rules(self) -> str:
+        return self.store.rules().partition(_EMBEDDER_MARK)[2]
+
+
+def rules_of(embedder: Embedder) -> str:
+    """Name everything that decides how a file becomes chunks, terms and vectors."""
+    return (
+        f"chunking {chunking.VERSION}, tokenizing {tokenizing.VERSION}, "
+        f"{embedder.max_tokens}{_EMBEDDER_MARK}{embedder.name}"
+    )

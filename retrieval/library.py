@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from retrieval.current import Current, Opened
+from retrieval.folders import require_folder, resolve_folder
 from retrieval.indexer import Indexer
-from retrieval.indexes import Indexes
-from retrieval.notes import resolve_folder, scan_folder
-from retrieval.scope import folder_notice
+from retrieval.indexes import EmbedderNamed, Indexes
+from retrieval.live import Live, OnChange
+from retrieval.progress import Reporter, lock_wait
+from retrieval.rebuild import Rebuild
+from retrieval.scanning import scan_folder
+from retrieval.scope import find_folder, folder_notice
 from retrieval.search import Searcher
 from retrieval.types import (
     Cancelled,
+    Chunk,
+    Collection,
     Embedder,
     Forgotten,
     IndexOptions,
@@ -39,13 +47,18 @@ class Library:
         embedder: Embedder,
         options: IndexOptions | None = None,
         reranker: Reranker | None = None,
+        embedder_named: EmbedderNamed | None = None,
     ) -> None:
-        """Open an index, made when missing. Raises ``IndexDamagedError``."""
+        """Open an index, made when missing. Raises ``IndexDamagedError``.
+
+        ``embedder_named`` finds the embedder that an older index was made with, which then
+        answers until the index is rebuilt; without it keywords do.
+        """
         self._options = options or IndexOptions()
         self._reranker = reranker
-        self._indexes = Indexes(Path(directory), embedder)
-        self._indexer = Indexer(self._indexes)
-        self._searcher = Searcher(self._indexes, self._indexer)
+        self._current = Current(Path(directory), embedder, self._workers, embedder_named)
+        self._rebuild = Rebuild(self._current)
+        self._live = Live(self._current, self._options.max_bytes)
 
     def index(
         self,
@@ -54,60 +67,114 @@ class Library:
         cancelled: Cancelled = never_cancelled,
         embed: bool = True,
         background: bool = False,
+        name: str | None = None,
     ) -> IndexReport:
-        """Bring the index up to date with a folder.
+        """Bring the index up to date with a folder, and name it as a collection.
 
         Notes can be found by keyword as they are read; vectors follow, unless ``embed`` is false.
         ``background`` embeds at the lowest priority, and waits for as long as another process
-        writes. Raises ``FolderError``, ``IndexLockedError``, ``EmbedderError``, and
-        ``IndexCancelled`` soon after ``cancelled`` answers true.
+        writes. Raises ``FolderError``, ``CollectionError``, ``IndexLockedError``,
+        ``EmbedderError``, and ``IndexCancelled`` soon after ``cancelled`` answers true.
         """
-        try:
-            return self._indexer.run(folder, report, cancelled, embed=embed, background=background)
-        finally:
-            self._searcher.forget_scans()
+        root = str(require_folder(folder))
+        wait, waiting = lock_wait(background=background), Reporter(report, cancelled).wait
+        with self._current.writing(wait, waiting) as opened:
+            outdated = opened.indexes.outdated
+            if name is not None:
+                opened.indexes.store.collections.checked(root, name)
+            if name is not None and not outdated:
+                opened.indexes.add_folder(root, name)
+            run = self._rebuild.run if outdated else opened.indexer.run
+            try:
+                done = run(folder, report, cancelled, embed=embed, background=background)
+            finally:
+                opened.searcher.forget_scans()
+        if name is not None and outdated:
+            with self._current.writing(wait, waiting) as opened:
+                opened.indexes.add_folder(root, name)
+        return done
+
+    def watch(
+        self,
+        folder: str | Path,
+        on_change: OnChange,
+        cancelled: Cancelled = never_cancelled,
+    ) -> None:
+        """Index a folder, then follow its changes into the index until cancelled.
+
+        A file is found in both legs a second or so after it was saved. ``on_change`` gets what
+        was done, and notices; nothing is said of changes that made no difference. Waits for a
+        folder that is not there, and ends when it is taken out of the index. An index that must
+        be rebuilt is kept up to date as it is: that is for ``index``.
+        """
+        self._live.watch(folder, on_change, cancelled)
 
     def forget(self, folder: str | Path) -> Forgotten | None:
-        """Take a folder out of the index; its files, if there are any, are left alone.
+        """Take a folder, or a collection by its name, out of the index; its files are left alone.
 
         The folder need not exist any more. Gives nothing when it was not indexed. Raises
         ``FolderError`` and ``IndexLockedError``.
         """
-        try:
-            return self._indexer.forget(folder)
-        finally:
-            self._searcher.forget_scans()
+        if isinstance(folder, str):
+            with self._current.using() as opened:
+                folder, _ = find_folder(folder, opened.indexes.store.collections.names())
+        forgotten = None
+        while True:
+            with self._current.writing(lock_wait(background=False), lambda: None) as opened:
+                forgotten = opened.indexer.forget(folder) or forgotten
+                opened.searcher.forget_scans()
+            self._rebuild.forget(str(resolve_folder(folder)))
+            if self._current.number == opened.number:
+                return forgotten  # Otherwise another generation, which held it, has taken over.
 
     def search(self, query: Query) -> SearchResult:
         """Find the passages that answer a query, as their files read now.
 
         Raises ``IndexMissingError`` when nothing, or not the folder asked for, is indexed.
         """
-        return self._searcher.search(query)
+        with self._current.using() as opened:
+            result = opened.searcher.search(query)
+            notice = self._rebuild.notice(opened)
+            return replace(result, notices=(*result.notices, notice)) if notice else result
+
+    def chunks(self, folder: str | Path, path: str) -> list[Chunk]:
+        """Give the chunks of one note, by its path in an indexed folder, in their order."""
+        with self._current.using() as opened:
+            return opened.indexes.store.chunks_of(str(resolve_folder(folder)), path)
 
     def warm(self) -> None:
-        """Load both legs and the embedder, so that the next search is quick; idempotent."""
-        self._indexes.lexical()
-        self._indexes.embedder.load()
-        self._indexes.vectors()
-        self._indexes.embedder.embed_query("warm")
+        """Load all that a search uses, so that the next one is quick; idempotent."""
+        with self._current.using() as opened:
+            opened.indexes.lexical()
+            opened.indexes.embedder.load()
+            opened.indexes.vectors()
+            opened.indexes.embedder.embed_query("warm")
+            if self._reranker is not None:
+                self._reranker.load()
 
     def status(self, folder: str | Path | None = None) -> IndexStatus:
         """Say what the index holds, and how many files on disk differ from it.
 
         A folder that was never indexed has all its files pending and is not among ``folders``.
         """
-        known = self._indexes.store.folders()
-        if folder is None:
-            return self._status(known)
-        path = resolve_folder(folder)
-        if str(path) in known:
-            return self._status((str(path),))
-        return IndexStatus((), 0, 0, 0, len(scan_folder(path).files), ())
+        with self._current.using() as opened:
+            known = opened.indexes.store.folders()
+            if folder is None:
+                return self._status(opened, known)
+            path = resolve_folder(folder)
+            if str(path) in known:
+                return self._status(opened, (str(path),))
+        return IndexStatus((), 0, 0, 0, len(scan_folder(path, self._options.max_bytes).files), ())
+
+    @property
+    def _indexes(self) -> Indexes:
+        """The generation that answers now."""
+        with self._current.using() as opened:
+            return opened.indexes
 
     def close(self) -> None:
         """Let go of the index; it cannot be used afterwards."""
-        self._indexes.close()
+        self._current.close()
 
     def __enter__(self) -> Library:
         return self
@@ -120,15 +187,30 @@ class Library:
     ) -> None:
         self.close()
 
-    def _status(self, folders: tuple[str, ...]) -> IndexStatus:
-        store, name = self._indexes.store, self._indexes.embedder.name
+    def _status(self, opened: Opened, folders: tuple[str, ...]) -> IndexStatus:
+        store, name = opened.indexes.store, opened.indexes.embedder.name
         counts = [store.counts(folder, name) for folder in folders]
+        names = store.collections.names()
         return IndexStatus(
             folders=folders,
             notes=sum(notes for notes, _, _ in counts),
             chunks=sum(chunks for _, chunks, _ in counts),
             embedded=sum(embedded for _, _, embedded in counts),
-            pending=sum(self._indexer.pending(Path(folder)) for folder in folders),
+            pending=max(
+                self._rebuild.remaining(opened),
+                sum(opened.indexer.pending(Path(folder)) for folder in folders),
+            ),
             skipped=tuple(skip for folder in folders for skip in store.skipped(folder)),
-            notices=tuple(filter(None, map(folder_notice, folders))),
+            notices=tuple(
+                filter(None, (*map(folder_notice, folders), self._rebuild.progress(opened)))
+            ),
+            collections=tuple(
+                Collection(names.get(folder, ""), folder, *of_folder)
+                for folder, of_folder in zip(folders, counts, strict=True)
+            ),
         )
+
+    def _workers(self, indexes: Indexes) -> tuple[Indexer, Searcher]:
+        """Make what fills and what searches a generation of the index."""
+        indexer = Indexer(indexes, self._options.max_bytes)
+        return indexer, Searcher(indexes, indexer, self._reranker, self._options)

@@ -10,7 +10,7 @@ from typing import Any
 
 from retrieval.chunking import indexed_text
 from retrieval.terms import TermBatch
-from retrieval.types import Chunk, Fingerprint
+from retrieval.types import Chunk, Fingerprint, Note
 
 CHUNK_COLUMNS = (
     "c.id, f.path, n.path, c.title, c.headings, c.text, c.first_line, c.last_line,"
@@ -75,6 +75,30 @@ def delete_chunks(db: sqlite3.Connection, folder: str, path: str) -> tuple[str, 
 def fingerprint_row(fingerprint: Fingerprint) -> tuple[int, int, str]:
     """Give a fingerprint as it is stored."""
     return fingerprint.size, fingerprint.mtime_ns, fingerprint.sha256
+
+
+def note_row(note: Note | None) -> tuple[str, str, str]:
+    """Give a note's format, tags and links as they are stored."""
+    if note is None:
+        return "", "[]", "[]"
+    tags, links = (json.dumps(values, ensure_ascii=False) for values in (note.tags, note.links))
+    return note.format, tags, links
+
+
+def note_of(folder: str, row: Sequence[Any]) -> Note:
+    """Make a note, without title and text, of path, fingerprint, format, tags and links."""
+    path, size, mtime_ns, sha256, form, tags, links = row
+    fingerprint = Fingerprint(size, mtime_ns, sha256)
+    return Note(
+        folder,
+        path,
+        "",
+        "",
+        fingerprint,
+        format=form,
+        tags=tuple(json.loads(tags)),
+        links=tuple(json.loads(links)),
+    )
 
 
 def chunk_of(row: Sequence[Any]) -> Chunk:

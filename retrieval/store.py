@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from retrieval.collections import Collections
 from retrieval.database import Database, marks, slices
 from retrieval.rows import (
     CHUNK_COLUMNS,
@@ -21,9 +22,11 @@ from retrieval.rows import (
     delete_chunks,
     fingerprint_row,
     insert_chunks,
+    note_of,
+    note_row,
 )
 from retrieval.terms import TermBatch, term_batch
-from retrieval.types import Chunk, Fingerprint, Skipped
+from retrieval.types import Chunk, Fingerprint, Note, Skipped
 from retrieval.vector_table import VectorTable
 
 _TERMS = "SELECT term, number FROM terms WHERE term IN"
@@ -57,6 +60,8 @@ class Store:
         self._numbers: dict[str, int] = {}
         self.vectors = VectorTable(self._database)
         """The vectors of the chunks' texts."""
+        self.collections = Collections(self._database)
+        """The folders under their names, and their notes by conditions."""
 
     def close(self) -> None:
         """Close the database; the store cannot be used afterwards."""
@@ -70,12 +75,9 @@ class Store:
             path for (path,) in self._database.read("SELECT path FROM folders ORDER BY path")
         )
 
-    def add_folder(self, folder: str) -> None:
-        """Note that a folder is indexed, even when it is empty."""
-        if folder in self.folders():
-            return  # A write would tell every process that the index changed.
-        with self._database.write() as db:
-            db.execute("INSERT OR IGNORE INTO folders (path) VALUES (?)", (folder,))
+    def add_folder(self, folder: str, name: str | None = None) -> None:
+        """Note that a folder is indexed, even when it is empty; see ``Collections.put``."""
+        self.collections.put(folder, name)
 
     def forget_folder(self, folder: str) -> tuple[str, ...]:
         """Forget a folder with all it held; gives the ids of its chunks."""
@@ -129,19 +131,22 @@ class Store:
         fingerprint: Fingerprint,
         chunks: Sequence[tuple[Chunk, Counter[str]]] = (),
         reason: str = "",
+        note: Note | None = None,
     ) -> Change:
-        """Replace what is known of a file: its chunks with their terms, or why it has none."""
+        """Replace what is known of a file: its note, chunks and terms, or why it has none."""
         with self._database.write() as db:
             (folder_number,) = db.execute(
                 "SELECT number FROM folders WHERE path = ?", (folder,)
             ).fetchone()
             removed = delete_chunks(db, folder, path)
             (file_number,) = db.execute(
-                "INSERT INTO files (folder, path, size, mtime_ns, sha256, reason)"
-                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (folder, path) DO UPDATE SET"
+                "INSERT INTO files (folder, path, size, mtime_ns, sha256, reason, format, tags,"
+                " links) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (folder, path) DO UPDATE SET"
                 " size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256,"
-                " reason = excluded.reason RETURNING number",
-                (folder_number, path, *fingerprint_row(fingerprint), reason),
+                " reason = excluded.reason, format = excluded.format, tags = excluded.tags,"
+                " links = excluded.links RETURNING number",
+                (folder_number, path, *fingerprint_row(fingerprint), reason, *note_row(note)),
             ).fetchone()
             numbers = self._number_terms(db, {term for _, terms in chunks for term in terms})
             batch = term_batch(
@@ -173,13 +178,48 @@ class Store:
             )
             return removed
 
+    def rules(self) -> str:
+        """Say how the texts were cut, counted and embedded; empty when nothing is indexed."""
+        rows = self._database.read(
+            "SELECT coalesce((SELECT value FROM meta WHERE key = 'rules'), 'unknown')"
+            " WHERE EXISTS (SELECT 1 FROM files)"
+        )
+        return str(rows[0][0]) if rows else ""
+
     def set_rules(self, rules: str) -> None:
-        """Note how texts are cut and counted; other rules than before make every file unread."""
-        if self._database.read("SELECT value FROM meta WHERE key = 'rules'") == [(rules,)]:
-            return
+        """Note how texts are cut, counted and embedded, unless something is indexed already."""
+        stored = self._database.read("SELECT value FROM meta WHERE key = 'rules'")
+        if stored == [(rules,)] or self.rules():
+            return  # A write would tell every process that the index changed.
         with self._database.write() as db:
-            db.execute("UPDATE files SET mtime_ns = -1, sha256 = ''")
             db.execute("INSERT OR REPLACE INTO meta VALUES ('rules', ?)", (rules,))
+
+    def notes(self, folder: str) -> dict[str, Note]:
+        """Give a folder's notes by path, without title and text."""
+        rows = self._database.read(
+            "SELECT n.path, size, mtime_ns, sha256, format, tags, links FROM files n"
+            " JOIN folders f ON f.number = n.folder WHERE f.path = ? AND reason = ''",
+            (folder,),
+        )
+        return {row[0]: note_of(folder, row) for row in rows}
+
+    def take_names(self, other: Store) -> None:
+        """Give each folder the name that it has in another index."""
+        names = other.collections.names()
+        with self._database.write() as db:
+            db.executemany(
+                "UPDATE folders SET name = ? WHERE path = ?", [(n, p) for p, n in names.items()]
+            )
+
+    def finished(self, embedder: str) -> int:
+        """Count the notes, of all folders, that have all their vectors."""
+        (count,) = self._database.read(
+            "SELECT count(*) FROM files n WHERE reason = '' AND NOT EXISTS ("
+            "SELECT 1 FROM chunks c LEFT JOIN vectors v ON v.embedder = ?"
+            " AND v.text_hash = c.text_hash WHERE c.file = n.number AND v.number IS NULL)",
+            (embedder,),
+        )[0]
+        return int(count)
 
     # Chunks and terms
 
@@ -192,6 +232,11 @@ class Store:
                 chunk = chunk_of(row)
                 found[chunk.id] = chunk
         return found
+
+    def chunks_of(self, folder: str, path: str) -> list[Chunk]:
+        """Give the chunks of one file in the order of its text."""
+        sql = f"SELECT {CHUNK_COLUMNS} WHERE f.path = ? AND n.path = ? ORDER BY c.number"
+        return [chunk_of(row) for row in self._database.read(sql, (folder, path))]
 
     def chunk_ids(self, folder: str, prefix: str = "") -> list[str]:
         """Give the ids of a folder's chunks, or of those in one file or folder inside it."""

@@ -46,6 +46,8 @@ class IndexReport:
     """Chunks of this folder in the index after the run."""
     seconds: float
     """Wall time of the run."""
+    notices: tuple[str, ...] = ()
+    """What the person should know of following the folder's changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class IndexStatus:
     embedded: int
     """Chunks that have a vector: what the vector leg can find."""
     pending: int
-    """Files on disk that differ from the index: new, changed or gone."""
+    """Files on disk that differ from the index, or are yet to be read for one being rebuilt."""
     skipped: tuple[Skipped, ...]
     """Files that could not be indexed, with reasons."""
     notices: tuple[str, ...] = ()

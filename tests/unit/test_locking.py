@@ -93,7 +93,7 @@ def test_a_search_beside_another_writer_drops_what_is_no_longer_true(
     folder.mkdir()
     (folder / "a.md").write_text("The tea is green.\n")
     (folder / "b.md").write_text("The tea is black.\n")
-    monkeypatch.setattr("retrieval.indexer._LOCK_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("retrieval.progress._LOCK_WAIT_SECONDS", 0.0)
     with Library(tmp_path / "index", WordEmbedder()) as library:
         library.index(folder)
         (folder / "a.md").write_text("Gone.\n")
