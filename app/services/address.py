@@ -10,12 +10,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import socket
 import stat
 import struct
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -103,6 +101,9 @@ class Place:
 
         So it is never there with wider rights, whatever the process's umask.
         """
+        import shutil  # Clients, which are to be quick, do without.
+        import tempfile
+
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             private = Path(tempfile.mkdtemp(prefix=".sock-", dir=self._directory))

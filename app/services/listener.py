@@ -115,7 +115,7 @@ class Listener:
             if line.receive(Identity, HANDSHAKE_SECONDS) == self._identity:
                 _Conversation(line, self._methods).run()
         except (WireError, NotOursError, OSError) as error:
-            logger.info("a connection ends: %s", error)
+            logger.debug("a connection ends: %s", error)
         except Exception:
             logger.exception("a connection failed")
         finally:

@@ -296,7 +296,7 @@ def test_one_at_work_says_that_it_is_alive(app: App, monkeypatch: pytest.MonkeyP
     long = threading.Event()
 
     def search(*_: object) -> SearchResult:
-        long.wait(1.0)
+        long.wait(0.6)
         return found
 
     app.offer("search", search)
