@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from app.errors import SearchStopped
 from app.services.host import ServiceClient, describe_exit
@@ -35,6 +35,7 @@ class NoteIndex(Protocol):
         cancelled: Cancelled = ...,
         embed: bool = ...,
         background: bool = ...,
+        name: str | None = ...,
     ) -> IndexReport:
         """Bring the index of a folder up to date."""
 
@@ -75,10 +76,9 @@ class IndexService:
         self._index_of_notes.close()
 
     def _index(self, job: Job, folder: Path, name: str | None = None) -> IndexReport:
-        named: dict[str, Any] = {} if name is None else {"name": name}
         with self._turns.take(folder, job.emit, job.cancelled) as report:
             return self._index_of_notes.index(
-                folder, report, job.cancelled, background=True, **named
+                folder, report, job.cancelled, background=True, name=name
             )
 
     def _forget(self, job: Job, folder: Path) -> Forgotten | None:
