@@ -64,7 +64,13 @@ def follow(
     that is not there. Where the system's watches run out, files are looked at every few seconds.
     """
     polling = ""
+    before = _identity(folder)
     while not cancelled():
+        now = _identity(folder)
+        if now is None or (now != before and _is_empty(folder)):
+            _rest(cancelled)  # An empty folder in its place is a mount point without its drive.
+            continue
+        before = now
         try:
             places = directories()
             watching = _Watching(folder, places, concerns, cancelled, polling=bool(polling))
@@ -155,6 +161,13 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return info.st_dev, info.st_ino
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except OSError:
+        return True
 
 
 def _rest(cancelled: Cancelled) -> None:

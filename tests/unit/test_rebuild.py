@@ -197,8 +197,8 @@ def test_every_folder_comes_over_and_one_that_is_away_is_carried(
         assert len(embedder.embedded) == 17
         assert library._indexes.store.collections.names() == names
         (tmp_path / "elsewhere").rename(away)
-        assert _found(library, "word2 away", "bm25") == ["note 2.md"]
         assert library.status(away).pending == 5
+        assert _found(library, "word2 away", "bm25") == ["note 2.md"]
         library.index(away)
         assert library.status(away).complete
 
