@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from models.download import HubDownloader
     from models.types import LocalModel, ModelFile
     from retrieval.library import Library
+    from retrieval.model_places import ModelPlaces
+    from retrieval.types import Reranker
 
 SAMPLE_NOTES = Path(__file__).resolve().parent / "sample_notes"
 """The notes that ship with Alcove: its guide, and its demo."""
@@ -63,7 +65,7 @@ class Composition:
 
     def library(self, directory: Path) -> Library:
         """Open an index of another directory in this process."""
-        from retrieval.embedding import bundled_embedder
+        from retrieval.embedders import Embedders
         from retrieval.library import Library
         from retrieval.types import IndexOptions
 
@@ -73,7 +75,38 @@ class Composition:
             vectors=settings.index.vectors,
             rerank_seconds=settings.search.rerank_seconds,
         )
-        return Library(private_folder(directory), bundled_embedder(), options)
+        embedders = Embedders(self.model_places())
+        embedder = embedders.open(settings.index.embedder)
+        return Library(private_folder(directory), embedder, options, self._reranker())
+
+    def model_places(self) -> ModelPlaces:
+        """Tell where embedders and rerankers are on this machine."""
+        from retrieval.model_places import ModelPlaces, hub_cache
+
+        return ModelPlaces(self.paths.embedders, hub_cache())
+
+    def embedder_files(self, repo: str) -> Sequence[ModelFile]:
+        """List the files of an embedder or reranker on the hub."""
+        from models.hub import list_embedder_files
+        from models.names import require_repo
+
+        return list_embedder_files(require_repo(repo).repo)
+
+    def embedder_downloader(self) -> HubDownloader:
+        """Prepare downloads of embedders and rerankers."""
+        from models.download import HubDownloader
+
+        return HubDownloader(private_folder(self.paths.embedders))
+
+    def _reranker(self) -> Reranker | None:
+        """Give the reranker of the settings; None without one."""
+        wanted = self.settings.search.reranker.strip()
+        if not wanted:
+            return None
+        from retrieval.reranking import CrossEncoderReranker
+
+        place = self.model_places().require(wanted, "alcove embedders download")
+        return CrossEncoderReranker(place, wanted)
 
     def listen(self, service: Service) -> Callable[[], None]:
         """Offer the index that this process has open to other programs of this user."""
@@ -223,6 +256,10 @@ def _find_command(name: str) -> Callable[[argparse.Namespace, Tools], int]:
         from app.cli.models import models
 
         return models
+    if name == "embedders":
+        from app.cli.embedders import embedders
+
+        return embedders
     if name == "eval":
         from app.cli.eval import evaluate_search
 

@@ -36,6 +36,8 @@ class Paths:
     """Logs of the app and its child processes."""
     state: Path
     """What the app remembers by itself: the last folder and model."""
+    embedders: Path
+    """Downloaded embedders and rerankers."""
     judgments: Path
     """Sources that the person marked good or bad."""
 
@@ -123,6 +125,7 @@ def find_paths(environment: Mapping[str, str] = os.environ) -> Paths:
             root / "chats",
             root / "logs",
             root / "state.json",
+            root / "embedders",
             root / "judgments.jsonl",
         )
     dirs = platformdirs.PlatformDirs("alcove", appauthor=False)
@@ -134,6 +137,7 @@ def find_paths(environment: Mapping[str, str] = os.environ) -> Paths:
         data / "chats",
         dirs.user_log_path,
         dirs.user_state_path / "state.json",
+        data / "embedders",
         data / "judgments.jsonl",
     )
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from app.settings import Paths, Settings
 from app.types import Searcher
+from models.types import Cancelled as ModelCancelled
 from models.types import ChatModel, Downloader, LoadOptions, LocalModel, ModelFile
 from models.types import Report as ModelReport
 from retrieval.types import Cancelled, Forgotten, IndexReport, IndexStatus, Report
 
 if TYPE_CHECKING:
     from retrieval.library import Library
+    from retrieval.model_places import ModelPlaces
 
 
 class Notes(Searcher, Protocol):
-    """The index of the notes, opened in this process."""
+    """The index of the notes: opened in this process, or reached in the one that has it open."""
 
     def index(
         self,
@@ -70,6 +72,18 @@ class Proposal(Protocol):
         """What it is good at."""
 
 
+class FolderDownloader(Protocol):
+    """Fetches models that are several files."""
+
+    def download_all(
+        self,
+        files: Sequence[ModelFile],
+        report: ModelReport = ...,
+        cancelled: ModelCancelled = ...,
+    ) -> Path:
+        """Fetch the files of one repository and return their folder. Raises ``ModelError``."""
+
+
 class Tools(Protocol):
     """Everything a command may need, made when it is asked for."""
 
@@ -82,7 +96,7 @@ class Tools(Protocol):
         """Settings of this user. Raises ``SettingsError``."""
 
     def notes(self) -> Notes:
-        """Open the index in this process. Raises ``RetrievalError``."""
+        """Reach the index where it is open, else open it. Raises ``RetrievalError``."""
 
     def library(self, directory: Path) -> Library:
         """Open an index of another directory, made when missing. Raises ``RetrievalError``."""
@@ -95,6 +109,15 @@ class Tools(Protocol):
 
     def repository(self, repo: str) -> Sequence[ModelFile]:
         """List the GGUF files of a repository of the hub. Raises ``ModelError``."""
+
+    def model_places(self) -> ModelPlaces:
+        """Tell where embedders and rerankers are on this machine."""
+
+    def embedder_files(self, repo: str) -> Sequence[ModelFile]:
+        """List the files of an embedder or reranker on the hub. Raises ``ModelError``."""
+
+    def embedder_downloader(self) -> FolderDownloader:
+        """Prepare downloads of embedders and rerankers."""
 
     def local_models(self) -> tuple[Sequence[LocalModel], Sequence[str]]:
         """List the models on this machine, and what is wrong with files that are none."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -75,9 +75,29 @@ class HubDownloader:
         Progress is in bytes of all parts together. Raises ``DownloadCancelled`` (what has arrived
         is kept), ``DownloadError`` and ``HubError``.
         """
-        parts = self._parts(file)
+        return self._download(
+            self._parts(file), PurePosixPath(file.filename).name, report, cancelled
+        )
+
+    def download_all(
+        self,
+        files: Sequence[ModelFile],
+        report: Report = ignore_progress,
+        cancelled: Cancelled = never_cancelled,
+    ) -> Path:
+        """Fetch several files of one repository, in their order, and return their folder.
+
+        Progress and errors are those of ``download``.
+        """
+        repo = files[0].repo
+        self._download(list(files), repo, report, cancelled)
+        return self._folder.joinpath(*require_repo(repo).repo.split("/"))
+
+    def _download(
+        self, parts: list[ModelFile], name: str, report: Report, cancelled: Cancelled
+    ) -> Path:
+        """Fetch what is missing, and return where the first file is."""
         total = sum(part.size for part in parts)
-        name = PurePosixPath(file.filename).name
         missing: list[tuple[ModelFile, PartialFile]] = []
         before = 0
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ TOKEN_STEP = (
     "`hf auth login`."
 )
 _TIMEOUT = 20.0
+_EMBEDDER_FILES = re.compile(
+    r"modules\.json|LICENSE[\w.]*|(\d+_[A-Za-z]+/)?("
+    r"(config|config_sentence_transformers|sentence_[\w-]+_config|model\.safetensors\.index|tokenizer"
+    r"|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
+    r"|vocab\.txt|merges\.txt|[\w.-]+\.model|model(-\d{5}-of-\d{5})?\.safetensors)"
+)
 _NOT_MODELS = ("mmproj", "imatrix", "vocab", "-lora", "mtp-")
 
 
@@ -132,6 +139,38 @@ def repo_files(repo: str, revision: str = "") -> tuple[str, tuple[RepoFile, ...]
             for entry in info.siblings or ()
         )
     return info.sha or "main", files
+
+
+def list_embedder_files(repo: str) -> list[ModelFile]:
+    """List what of a repository an embedder or reranker needs, what describes it last.
+
+    Raises ``ModelNotFoundError`` when it holds none that can be loaded without running code from
+    the hub, ``HubError`` when the hub refuses.
+    """
+    commit, files = repo_files(repo)
+    wanted = [file for file in files if _EMBEDDER_FILES.fullmatch(file.filename)]
+    names = {file.filename for file in wanted}
+    if "config.json" not in names and "modules.json" not in names:
+        raise ModelNotFoundError(
+            f"{repo} holds no model of sentence-transformers.",
+            "alcove embedders list names models that are known to work.",
+        )
+    for folder in {name.rpartition("/")[0] for name in names}:
+        inside = [f.filename for f in files if f.filename.rpartition("/")[0] == folder]
+        is_pickled = any(name.endswith((".bin", ".pt")) for name in inside)
+        if is_pickled and not any(name.endswith(".safetensors") for name in inside):
+            raise ModelNotFoundError(
+                f"{repo} has its weights as a pickle, which can run any code when it is opened.",
+                "Choose a model with .safetensors files.",
+            )
+    if not any(name.endswith(".safetensors") for name in names):
+        raise ModelNotFoundError(
+            f"{repo} holds no .safetensors file.",
+            "alcove embedders list names models that are known to work.",
+        )
+    last = ("config.json", "modules.json")
+    wanted.sort(key=lambda f: (last.index(f.filename) if f.filename in last else -1, f.filename))
+    return [ModelFile(repo, f.filename, "", f.size, f.sha256, commit, f.blob_id) for f in wanted]
 
 
 def list_model_files(repo: str) -> list[ModelFile]:

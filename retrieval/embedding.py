@@ -134,6 +134,11 @@ class SentenceTransformerEmbedder:
         return self._name
 
     @property
+    def directory(self) -> Path:
+        """Where its files are."""
+        return self._folder.path
+
+    @property
     def dimensions(self) -> int:
         """Length of a vector."""
         return self._folder.dimensions

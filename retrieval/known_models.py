@@ -33,6 +33,18 @@ class KnownModel:
 
 _BGE_QUERY = "Represent this sentence for searching relevant passages: "
 
+BUNDLED = KnownModel(
+    "all-MiniLM-L6-v2",
+    "MiniLM",
+    0,
+    256,
+    "English",
+    "Apache 2.0",
+    384,
+    note="Comes with Alcove; nothing to download.",
+)
+"""The embedder that is used where the settings name none."""
+
 EMBEDDERS: tuple[KnownModel, ...] = (
     KnownModel(
         "BAAI/bge-small-en-v1.5",

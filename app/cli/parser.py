@@ -12,7 +12,7 @@ from app.cli.filtering import add_places
 from app.types import Mode
 from retrieval.types import LegChoice
 
-COMMANDS = ("index", "search", "ask", "models", "status", "forget", "eval")
+COMMANDS = ("index", "search", "ask", "models", "status", "forget", "eval", "embedders")
 """Words that are commands; anything else in their place is a folder to open."""
 
 _EXIT_CODES = """exit codes:
@@ -66,6 +66,7 @@ def build_app_parser() -> argparse.ArgumentParser:
             "  models  list and download models\n"
             "  status  tell what is indexed and where data lives\n"
             "  forget  take a folder out of the index\n"
+            "  embedders  list and download embedding models and rerankers\n"
             "  eval    measure the search on judged questions: a data set's, or your own\n"
             "\nexample:\n  alcove ~/notes\n  alcove search --help\n\n" + _EXIT_CODES
         ),
@@ -89,6 +90,7 @@ def build_command_parser() -> argparse.ArgumentParser:
     _add_search(commands)
     _add_ask(commands)
     _add_models(commands)
+    _add_embedders(commands)
     _add_status(commands)
     _add_forget(commands)
     _add_eval(commands)
@@ -217,6 +219,33 @@ def _add_models(commands: _Commands[argparse.ArgumentParser]) -> None:
         "alcove models download Qwen/Qwen3-4B-GGUF:Q4_K_M",
     )
     download.add_argument("name", metavar="REPO[:QUANT]", help="owner/name, and a level")
+    _add_json(download)
+
+
+def _add_embedders(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "embedders",
+        "List and download embedding models and rerankers.",
+        "alcove embedders download intfloat/multilingual-e5-small",
+    )
+    actions = parser.add_subparsers(dest="action", required=True)
+    listing = _command(
+        actions,
+        "list",
+        "List those known to work, which is in use and which are here.",
+        "alcove embedders list",
+    )
+    _add_json(listing)
+    download = _command(
+        actions,
+        "download",
+        "Download one; a download that broke off goes on where it was.",
+        "alcove embedders download cross-encoder/ms-marco-MiniLM-L6-v2",
+    )
+    download.add_argument(
+        "name", metavar="REPO", help="owner/name of any model of sentence-transformers"
+    )
     _add_json(download)
 
 

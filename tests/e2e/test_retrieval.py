@@ -83,7 +83,7 @@ def test_vectors_are_those_of_sentence_transformers() -> None:
 
     embedder = bundled_embedder(bfloat16=False)
     texts = ["A short one.", "Ünïcode, and\nlines", "long " * 400, "x"]
-    model = SentenceTransformer(str(embedder._directory), local_files_only=True)
+    model = SentenceTransformer(str(embedder.directory), local_files_only=True)
     theirs = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
     ours = embedder.embed_passages(texts)
     assert ours.shape == (4, 384)
