@@ -17,6 +17,7 @@ VERSION = 2
 """Layout of the tables, kept in the database's ``user_version``."""
 
 _MAX_PARAMETERS = 500
+_STREAMED_AT_ONCE = 2000
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS folders (
@@ -98,6 +99,16 @@ class Database:
         """Give the rows of a query over what is committed."""
         with translated(self._directory), self._read_lock:
             return self._reader.execute(sql, parameters).fetchall()
+
+    def stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[list[Any]]:
+        """Give the rows of a query a few at a time, all as they were at one moment.
+
+        Other reads wait until the last: it must be run through, and soon.
+        """
+        with translated(self._directory), self._read_lock:
+            cursor = self._reader.execute(sql, parameters)
+            while rows := cursor.fetchmany(_STREAMED_AT_ONCE):
+                yield rows
 
     @contextmanager
     def write(self, *, changes: bool = True) -> Iterator[sqlite3.Connection]:

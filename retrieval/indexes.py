@@ -105,7 +105,7 @@ class Indexes:
                 self._follow_others()
             if self._lexical is None:
                 lexical = LexicalIndex(self.store.term_numbers, tokenize)
-                lexical.add(self.store.all_terms())
+                lexical.load(self.store.all_terms(), self.store.postings())
                 self._lexical = lexical
             return self._lexical
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from retrieval.types import Hit, Leg
 
 _SLOT_BITS = 24
 _COUNT_BITS = 16
+_AT_ONCE = 1 << 18  # Postings that a pass over all of them looks at together.
 _TERM_SHIFT = np.uint64(_SLOT_BITS + _COUNT_BITS)
 _SLOT_MASK = np.uint64((1 << _SLOT_BITS) - 1)
 _COUNT_MASK = np.uint64((1 << _COUNT_BITS) - 1)
@@ -50,6 +52,7 @@ class LexicalIndex(BM25Okapi):  # type: ignore[misc]
         self._lengths = np.zeros(0, np.int64)
         self._alive = np.zeros(0, bool)
         self._segments: list[NDArray[np.uint64]] = []
+        self._leaving: list[int] = []  # Slots of removed chunks whose terms still count.
         self._document_frequency = np.zeros(0, np.int64)
         self._idf: NDArray[np.float64] | None = None
         self.corpus_size = 0
@@ -63,30 +66,36 @@ class LexicalIndex(BM25Okapi):  # type: ignore[misc]
     def __len__(self) -> int:
         return int(self.corpus_size)
 
+    def load(self, batches: Iterable[TermBatch], postings: int) -> None:
+        """Take the place of what is held; ``postings`` says about how many there are in all.
+
+        They go to where they stay as they come, as copies would double what a process holds.
+        """
+        with self._lock:
+            self._reset()
+            keys, end = np.empty(postings, np.uint64), 0
+            parts: list[tuple[NDArray[np.int64], NDArray[np.int32]]] = []
+            for batch in batches:
+                last = end + len(batch.terms)
+                if last > len(keys):
+                    keys = np.concatenate([keys[:end], np.empty(last, np.uint64)])
+                parts.append(self._take(batch, keys[end:last]))
+                end = last
+            self._append(keys[:end])
+            self._segments[0].sort()
+            self._place([lengths for lengths, _ in parts], [folders for _, folders in parts])
+
     def add(self, batch: TermBatch) -> None:
         """Add chunks; one with an id that is there already takes its place."""
         if not len(batch):
             return
         with self._lock:
             self.remove([i for i in batch.chunk_ids if i in self._slots])
-            first, added = len(self._ids), len(batch)
-            terms, counts = batch.terms.astype(np.uint64), batch.counts.astype(np.uint64)
-            slots = np.repeat(np.arange(first, first + added, dtype=np.uint64), batch.sizes)
-            totals = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-            ends = np.cumsum(batch.sizes)
-            lengths = totals[ends] - totals[ends - batch.sizes]
-            folders = [self._folders.setdefault(f, len(self._folders)) for f in batch.folders]
-            self._ids.extend(batch.chunk_ids)
-            self._slots.update(zip(batch.chunk_ids, range(first, first + added), strict=True))
-            self._lengths = np.concatenate([self._lengths, lengths])
-            self._folder_of = np.concatenate([self._folder_of, np.array(folders, np.int32)])
-            self._alive = np.concatenate([self._alive, np.ones(added, bool)])
-            keys = (terms << _TERM_SHIFT) | (slots << np.uint64(_COUNT_BITS)) | counts
+            keys = np.empty(len(batch.terms), np.uint64)
+            lengths, folders = self._take(batch, keys)
             keys.sort()
             self._append(keys)
-            self._count(terms, 1)
-            self.corpus_size += added
-            self.total_length += int(lengths.sum())
+            self._place([lengths], [folders])
 
     def remove(self, chunk_ids: Sequence[str]) -> None:
         """Remove chunks; ids that are not there are ignored."""
@@ -94,11 +103,9 @@ class LexicalIndex(BM25Okapi):  # type: ignore[misc]
             slots = [self._slots.pop(i) for i in chunk_ids if i in self._slots]
             if not slots:
                 return
-            gone = np.zeros(len(self._ids), bool)
-            gone[slots] = True
-            for segment in self._segments:
-                self._count(segment[gone[_slots_of(segment)]] >> _TERM_SHIFT, -1)
             self._alive[slots] = False
+            self._leaving.extend(slots)
+            self._idf = None
             self.corpus_size -= len(slots)
             self.total_length -= int(self._lengths[slots].sum())
             if len(self._ids) - self.corpus_size > max(1000, self.corpus_size):
@@ -153,12 +160,31 @@ class LexicalIndex(BM25Okapi):  # type: ignore[misc]
                 for rank, slot in enumerate(best.tolist(), start=1)
             ]
 
+    def holding(self, text: str) -> list[str] | None:
+        """Give the ids of the chunks that hold every term of a text; None when it has no term."""
+        wanted = set(self.tokenizer(text))
+        if not wanted:
+            return None
+        with self._lock:
+            numbers = self._vocabulary(list(wanted))
+            if len(numbers) < len(wanted):
+                return []
+            held = np.zeros(len(self._ids), np.int32)
+            for number in numbers.values():
+                bounds = np.array([number, number + 1], np.uint64) << _TERM_SHIFT
+                for segment in self._segments:
+                    low, high = np.searchsorted(segment, bounds)
+                    held[_slots_of(segment[low:high])] += 1
+            slots = np.flatnonzero(self._alive & (held == len(wanted)))
+            return [self._ids[slot] for slot in slots.tolist()]
+
     def _score(self, query: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         """Score every slot, and count the distinct query terms that each holds."""
         scores = np.zeros(len(self._ids))
         matched = np.zeros(len(self._ids), np.int32)
         if not self.corpus_size:
             return scores, matched
+        self._settle()
         idf = self._idf if self._idf is not None else self._all_idf()
         self.avgdl = self.total_length / self.corpus_size
         wanted = Counter(query)
@@ -190,7 +216,50 @@ class LexicalIndex(BM25Okapi):  # type: ignore[misc]
         self._idf = idf
         return idf
 
-    def _count(self, terms: NDArray[np.uint64], sign: int) -> None:
+    def _take(
+        self, batch: TermBatch, keys: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Write a batch's postings to ``keys``; gives the lengths and folders of its chunks."""
+        first, added = len(self._ids), len(batch)
+        keys[:] = batch.terms
+        keys <<= np.uint64(_SLOT_BITS)
+        keys |= np.repeat(np.arange(first, first + added, dtype=np.uint64), batch.sizes)
+        keys <<= np.uint64(_COUNT_BITS)
+        keys |= batch.counts
+        totals = np.concatenate([[0], np.cumsum(batch.counts, dtype=np.int64)])
+        ends = np.cumsum(batch.sizes)
+        lengths = totals[ends] - totals[ends - batch.sizes]
+        folders = [self._folders.setdefault(f, len(self._folders)) for f in batch.folders]
+        self._ids.extend(batch.chunk_ids)
+        self._slots.update(zip(batch.chunk_ids, range(first, first + added), strict=True))
+        self._count(batch.terms, 1)
+        self.corpus_size += added
+        self.total_length += int(lengths.sum())
+        return lengths, np.array(folders, np.int32)
+
+    def _place(
+        self, lengths: Sequence[NDArray[np.int64]], folders: Sequence[NDArray[np.int32]]
+    ) -> None:
+        """Note the lengths and folders of chunks that were taken."""
+        self._lengths = np.concatenate([self._lengths, *lengths])
+        self._folder_of = np.concatenate([self._folder_of, *folders])
+        self._alive = np.pad(
+            self._alive, (0, len(self._ids) - len(self._alive)), constant_values=True
+        )
+
+    def _settle(self) -> None:
+        """Count the terms of removed chunks no more: one pass for all that were removed."""
+        if not self._leaving:
+            return
+        gone = np.zeros(len(self._ids), bool)
+        gone[self._leaving] = True
+        self._leaving.clear()
+        for segment in self._segments:
+            for start in range(0, len(segment), _AT_ONCE):
+                some = segment[start : start + _AT_ONCE]
+                self._count(some[gone[_slots_of(some)]] >> _TERM_SHIFT, -1)
+
+    def _count(self, terms: NDArray[np.integer[Any]], sign: int) -> None:
         """Add or take away one document for each of the terms, which may repeat."""
         self._idf = None
         if not len(terms):
@@ -212,6 +281,7 @@ class LexicalIndex(BM25Okapi):  # type: ignore[misc]
 
     def _compact(self) -> None:
         """Renumber the slots without those of removed chunks."""
+        self._settle()
         number = np.cumsum(self._alive, dtype=np.uint64) - np.uint64(1)
         everything = np.concatenate(self._segments) if self._segments else np.zeros(0, np.uint64)
         kept = everything[self._alive[_slots_of(everything)]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -258,19 +258,25 @@ class Store:
             )
         return found
 
-    def all_terms(self) -> TermBatch:
-        """Give the terms of every chunk, as the keyword leg loads them."""
-        rows = self._database.read(
+    def postings(self) -> int:
+        """Count the distinct terms of every chunk."""
+        rows = self._database.read("SELECT coalesce(sum(length(counts)), 0) / 2 FROM chunk_terms")
+        return int(rows[0][0])
+
+    def all_terms(self) -> Iterator[TermBatch]:
+        """Give the terms of every chunk, as the keyword leg loads them, from one moment."""
+        sql = (
             "SELECT id, f.path, terms, counts FROM chunk_terms"
             " JOIN folders f ON f.number = folder ORDER BY chunk"
         )
-        return TermBatch(
-            chunk_ids=[row[0] for row in rows],
-            folders=[row[1] for row in rows],
-            sizes=np.array([len(row[3]) // 2 for row in rows], np.int64),
-            terms=np.frombuffer(b"".join(row[2] for row in rows), "<i4"),
-            counts=np.frombuffer(b"".join(row[3] for row in rows), "<u2"),
-        )
+        for rows in self._database.stream(sql):
+            yield TermBatch(
+                chunk_ids=[row[0] for row in rows],
+                folders=[row[1] for row in rows],
+                sizes=np.array([len(row[3]) // 2 for row in rows], np.int64),
+                terms=np.frombuffer(b"".join(row[2] for row in rows), "<i4"),
+                counts=np.frombuffer(b"".join(row[3] for row in rows), "<u2"),
+            )
 
     def generation(self) -> int:
         """Give a number that every change of files or vectors raises."""

@@ -5,7 +5,7 @@ import itertools
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -426,18 +426,16 @@ def test_a_folder_that_another_process_adds_does_not_disturb_the_loading(
         Library(tmp_path / "index", WordEmbedder()) as ours,
         Library(tmp_path / "index", WordEmbedder()) as theirs,
     ):
-        database = ours._indexes.store._database
-        read = database.read
-
-        def read_then_add(sql: str, parameters: Sequence[object] = ()) -> list[Any]:
-            rows = read(sql, parameters)
-            monkeypatch.setattr(database, "read", read)
-            theirs.index(notes)
-            return rows
-
-        monkeypatch.setattr(database, "read", read_then_add)
-        batch = ours._indexes.store.all_terms()
-        assert set(batch.folders) <= {str(notes)}
+        monkeypatch.setattr("retrieval.database._STREAMED_AT_ONCE", 1)
+        ours.index(notes)
+        batches = ours._indexes.store.all_terms()
+        first = next(batches)
+        other = notes.with_name("other")
+        other.mkdir()
+        (other / "coffee.md").write_text("# Coffee\n\nGrind it fresh.\n")
+        theirs.index(other)
+        all_of_them = [first, *batches]
+        assert [batch.folders for batch in all_of_them] == [[str(notes)]] * 3
 
 
 def test_other_rules_read_every_file_again(tmp_path: Path, notes: Path) -> None:
@@ -546,7 +544,7 @@ def test_a_folder_that_is_gone_can_be_forgotten(
     assert {p.chunk.folder for p in result.passages} == {str(notes)}
     assert (result.found, result.notices, result.stale) == (3, (), False)
     store = library._indexes.store
-    assert len(store.all_terms()) == len(store.vectors.ids("words@1")) == 3
+    assert sum(map(len, store.all_terms())) == len(store.vectors.ids("words@1")) == 3
     assert library.status().folders == (str(notes),)
 
 
