@@ -15,10 +15,11 @@ from retrieval.errors import EvaluationError
 from retrieval.evaluate import Evaluation, evaluate, evaluation_folder
 from retrieval.library import Library
 from retrieval.systems import System
-from retrieval.types import Progress
+from retrieval.types import IndexOptions, Progress
 from tests.fixtures.collections import write_collection
 from tests.fixtures.fakes import TestTools
 from tests.fixtures.word_embedder import WordEmbedder
+from tests.fixtures.word_reranker import WordReranker
 
 LEGS: tuple[System, ...] = ("bm25", "vector", "hybrid")
 
@@ -112,6 +113,48 @@ def test_a_leg_that_cannot_answer_is_not_measured_as_another(tmp_path: Path) -> 
     data = Dataset({"a": Document("", "")}, {"q": "words"}, {"q": {"a": 1}}, ())
     with pytest.raises(EvaluationError, match="by vector could not be measured"):
         run(data, tmp_path, ("vector",))
+
+
+FOXES = Dataset(
+    {
+        "many": Document("", "red red red fox fox fox hound wood"),
+        "few": Document("", "red fox bird"),
+        "none": Document("", "blue bird"),
+        **{f"other{n}": Document("", f"bird number {n}") for n in range(8)},
+    },
+    {"q": "fox red"},
+    {"q": {"few": 1}},
+    (),
+)
+
+
+def test_the_reranker_is_measured_beside_the_fusion(tmp_path: Path) -> None:
+    reranker = WordReranker()
+    with Library(tmp_path / "index", WordEmbedder(), reranker=reranker) as library:
+        found = evaluate(FOXES, library, tmp_path / "corpus", ("hybrid", "reranked"))
+    assert reranker.scored
+    hybrid, reranked = found.systems
+    assert set(dict(hybrid.rankings["q"])) == set(dict(reranked.rankings["q"]))
+    assert hybrid.rankings["q"][0][0] == "many"
+    assert reranked.rankings["q"][0][0] == "few"
+    assert reranked.mean("MRR@10") == 1.0
+    scores = [score for _, score in reranked.rankings["q"]]
+    assert scores == sorted(scores, reverse=True)  # a TREC run is read by its scores
+    assert {(c.system, c.against) for c in found.comparisons} == {("reranked", "hybrid")}
+    assert found.notices == ()
+
+
+def test_a_reranker_that_had_no_time_is_told(tmp_path: Path) -> None:
+    options = IndexOptions(rerank_seconds=1e-9)
+    with Library(tmp_path / "index", WordEmbedder(), options, WordReranker()) as library:
+        found = evaluate(FOXES, library, tmp_path / "corpus", ("reranked",))
+    (notice,) = found.notices
+    assert "The reranker had time for 1 of" in notice
+
+
+def test_without_a_reranker_none_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="by reranked could not be measured"):
+        run(FOXES, tmp_path, ("reranked",))
 
 
 def test_progress_is_reported(data: Dataset, tmp_path: Path) -> None:
