@@ -20,6 +20,7 @@ _KEYS = {
     "+++": re.compile(r"([\w\"'][\w\"'. -]{0,60}=|\[)"),
 }
 """What a key looks like in the front matter that a fence opens: YAML, TOML."""
+_CODE = frozenset({"fence", "code_block", "html_block"})
 _VALUE = re.compile(r"\s|#|- |-$|[\]})]")  # Indented, a comment, an item, the end of a collection.
 
 
@@ -37,6 +38,10 @@ class Block:
     """Text of a heading, without its marks."""
     front_matter: bool = False
     """Whether it is the note's front matter."""
+    code: bool = False
+    """Whether it is a block of code or of HTML in a Markdown text."""
+    whole: bool = False
+    """Whether it is a definition, with its name as its heading: it heads nothing but itself."""
 
 
 def front_matter_end(lines: list[str]) -> int:
@@ -90,25 +95,25 @@ def markdown_blocks(text: str) -> tuple[Block, ...]:
         if token.level or not token.map or token.nesting < 0:
             continue
         first, last = token.map[0], min(token.map[1], len(lines)) - 1
-        blocks.extend(_paragraphs(lines, next_line, first - 1))
+        blocks.extend(paragraphs(lines, next_line, first - 1))
         if token.type == "heading_open":
             heading = " ".join(tokens[number + 1].content.split())
             blocks.append(Block(first, last, int(token.tag[1]), heading))
         else:
-            blocks.append(Block(first, last))
+            blocks.append(Block(first, last, code=token.type in _CODE))
         next_line = last + 1
-    blocks.extend(_paragraphs(lines, next_line, len(lines) - 1))
+    blocks.extend(paragraphs(lines, next_line, len(lines) - 1))
     return tuple(b for b in (_trimmed(lines, b) for b in blocks) if b is not None)
 
 
 def text_blocks(text: str) -> tuple[Block, ...]:
     """Split a plain text into paragraphs at its blank lines."""
     lines = text.split("\n")
-    return tuple(_paragraphs(lines, 0, len(lines) - 1))
+    return tuple(paragraphs(lines, 0, len(lines) - 1))
 
 
-def _paragraphs(lines: list[str], first: int, last: int) -> list[Block]:
-    """Group the lines of a range that are not blank."""
+def paragraphs(lines: list[str], first: int, last: int) -> list[Block]:
+    """Group the lines of a range, ends included, that are not blank."""
     blocks: list[Block] = []
     start: int | None = None
     for number in range(first, last + 1):

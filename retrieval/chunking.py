@@ -12,16 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from pathlib import PurePosixPath
 
-from retrieval.blocks import Block, markdown_blocks, text_blocks
+from retrieval.blocks import Block
+from retrieval.outline import note_blocks, parts, place_name
 from retrieval.packing import Piece, pack
 from retrieval.types import Chunk, Note
 
 VERSION = 2
 """Raised whenever the same note gives other chunks: an index of another version is rebuilt."""
-
-MARKDOWN_SUFFIXES = frozenset({".md", ".markdown"})
 
 _CONTEXT_CHARACTERS = 120  # At most half of what a usual embedder reads, in any script.
 _CHARACTERS_PER_TOKEN = 10  # A lower bound: a tokenizer may count an endless word as one token.
@@ -35,14 +33,14 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 def chunk_note(note: Note, count_tokens: CountTokens, max_tokens: int) -> list[Chunk]:
     """Cut a note into chunks of at most ``max_tokens``, title and headings included."""
     lines = note.text.split("\n")
-    is_markdown = PurePosixPath(note.path).suffix.lower() in MARKDOWN_SUFFIXES
-    blocks = markdown_blocks(note.text) if is_markdown else text_blocks(note.text)
+    blocks = note_blocks(note)
     if not blocks:
         return []
     cutter = _Cutter(note, lines, count_tokens, max_tokens)
     chunks: list[Chunk] = []
     seen: Counter[str] = Counter()
-    for pieces in pack(cutter.pieces(blocks), cutter.room):
+    cut = cutter.pieces(blocks)
+    for pieces in (chunk for part in parts(note, cut) for chunk in pack(part, cutter.room)):
         first, last = _without_blank_ends(lines, pieces[0].first, pieces[-1].last)
         text = pieces[0].text
         if text is None:
@@ -61,6 +59,7 @@ def chunk_note(note: Note, count_tokens: CountTokens, max_tokens: int) -> list[C
                 text=text,
                 first_line=first + 1,
                 last_line=last + 1,
+                place=place_name(note.places, first + 1, last + 1),
             )
         )
     return chunks
@@ -111,12 +110,11 @@ class _Cutter:
             headings = tuple(text for _, text in path if text)
             if block.front_matter and number + 1 < len(blocks) and blocks[number + 1].heading:
                 headings = (blocks[number + 1].heading,)  # It may share the first section's chunk.
-            section = self._span(block.first, blocks[ends[number]].last) if block.level else 0
+            level = 0 if block.whole else block.level
+            section = self._span(block.first, blocks[ends[number]].last) if level else 0
             tokens = self._span(block.first, block.last)
             if tokens <= self.room(headings):
-                pieces.append(
-                    Piece(block.first, block.last, tokens, headings, block.level, section)
-                )
+                pieces.append(Piece(block.first, block.last, tokens, headings, level, section))
             else:
                 pieces.extend(self._split(block, headings))
         return pieces

@@ -55,9 +55,17 @@ class Note:
     title: str
     """First heading of level one, front-matter title, or the file's name."""
     text: str
-    """The file's text, newlines normalised to ``\\n``; line numbers count from 1."""
+    """The file's text, or what was extracted from it; newlines are ``\\n``, lines count from 1."""
     fingerprint: Fingerprint
     """The state of the file that the text was read from."""
+    format: Format = "text"
+    """What the file is written in."""
+    tags: tuple[str, ...] = ()
+    """Its tags, case-folded, without ``#``, each once: ``project/alcove``."""
+    links: tuple[str, ...] = ()
+    """What it links to, each once: names as wikilinks spell them, paths below the folder."""
+    places: tuple[Place, ...] = ()
+    """Parts of a file whose lines are not the text's, in order; empty when they are."""
 
 
 @dataclass(frozen=True, slots=True)

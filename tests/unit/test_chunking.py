@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from retrieval.blocks import Block
 from retrieval.chunking import _Cutter, chunk_note, indexed_text
+from retrieval.formats import format_of
 from retrieval.types import Chunk, Fingerprint, Note
 
 LIMIT = 40
@@ -20,7 +21,8 @@ def _count(texts: Sequence[str]) -> list[int]:
 
 
 def _note(text: str, path: str = "n.md", title: str = "Title") -> Note:
-    return Note("/notes", path, title, text, Fingerprint(len(text), 0, ""))
+    fingerprint = Fingerprint(len(text), 0, "")
+    return Note("/notes", path, title, text, fingerprint, format_of(path) or "text")
 
 
 def _chunks(text: str, path: str = "n.md", limit: int = LIMIT) -> list[Chunk]:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from retrieval import notes
 from retrieval.errors import FolderError
 from retrieval.notes import (
     UnusableNoteError,
@@ -27,7 +26,7 @@ def _write(folder: Path, **files: str) -> None:
 
 def test_finds_notes_at_any_depth_and_nothing_else(tmp_path: Path) -> None:
     _write(tmp_path, a_md="a", sub__b_txt="b", sub__deep__c_markdown="c", d_TEXT="d")
-    _write(tmp_path, x_py="no", y_pdf="no")
+    _write(tmp_path, x_exe="no", y_png="no", archive="no")
     (tmp_path / ".hidden").mkdir()
     (tmp_path / ".hidden/e.md").write_text("no")
     (tmp_path / ".f.md").write_text("no")
@@ -49,7 +48,7 @@ def test_links_are_followed_inside_the_folder_only(tmp_path: Path) -> None:
     (folder / "broken.md").symlink_to(folder / "nowhere.md")
     (folder / "loop.md").symlink_to(folder / "loop.md")
     scan = scan_folder(folder)
-    assert sorted(scan.files) == ["a.md", "same.md"]
+    assert sorted(scan.files) == ["a.md"]
     assert [s.path for s in scan.skipped] == ["broken.md", "loop.md"]
 
 
@@ -96,7 +95,7 @@ def test_decoding(data: bytes, text: str) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        ("café".encode("latin-1"), "not UTF-8"),
+        (bytes(range(1, 256)), "not UTF-8"),
         (b"a\0b", "binary"),
         (b"\xff\xfe\x00\xd8", "UTF-16"),
     ],
@@ -106,13 +105,10 @@ def test_what_is_not_text_says_why(data: bytes, reason: str) -> None:
         decode(data)
 
 
-def test_a_file_over_the_limit_says_its_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(notes, "MAX_BYTES", 1_000_000)
+def test_a_file_over_the_limit_says_its_size_and_the_setting(tmp_path: Path) -> None:
     (tmp_path / "big.md").write_bytes(b"x" * 1_000_001)
-    with pytest.raises(UnusableNoteError, match=r"1\.0 MB"):
-        read_bytes(tmp_path, "big.md")
+    with pytest.raises(UnusableNoteError, match=r"1\.0 MB.*up to 1 MB.*index\.max_megabytes"):
+        read_bytes(tmp_path, "big.md", 1_000_000)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
