@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.eval import evaluate_search
+from app.settings import SearchSettings, Settings
 from retrieval.errors import EvaluationError
 from retrieval.evaluate_chunks import ChunkEvaluation, evaluate_chunks, read_span_dataset
 from retrieval.library import Library
@@ -16,6 +17,7 @@ from retrieval.systems import System
 from tests.fixtures.collections import TEXTS, write_span_set
 from tests.fixtures.fakes import TestTools
 from tests.fixtures.word_embedder import WordEmbedder
+from tests.fixtures.word_reranker import WordReranker
 
 SYSTEMS: tuple[System, ...] = ("bm25", "vector", "hybrid")
 
@@ -23,6 +25,19 @@ SYSTEMS: tuple[System, ...] = ("bm25", "vector", "hybrid")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return write_span_set(tmp_path / "set")
+
+
+def chunk_arguments(folder: Path, json: bool = True) -> argparse.Namespace:
+    return argparse.Namespace(
+        dataset=None,
+        chunks=folder,
+        mine=False,
+        k=None,
+        legs=None,
+        index=None,
+        run=None,
+        json=json,
+    )
 
 
 def run(folder: Path, k: int, max_tokens: int = 60) -> ChunkEvaluation:
@@ -128,16 +143,7 @@ def test_a_text_that_is_not_indexed_is_refused(folder: Path) -> None:
 def test_the_command_prints_a_table_and_json(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = argparse.Namespace(
-        dataset=None,
-        chunks=folder,
-        mine=False,
-        k=None,
-        legs=None,
-        index=None,
-        run=None,
-        json=False,
-    )
+    arguments = chunk_arguments(folder, json=False)
     tools = TestTools(folder.parent / "home")
     assert evaluate_search(arguments, tools) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -150,3 +156,30 @@ def test_the_command_prints_a_table_and_json(
     assert (document["k"], document["questions"], document["chunks"]) == (1, 2, 2)
     assert document["legs"]["bm25"]["recall@1"] == 1.0
     assert document["comparisons"] == []
+
+
+class RerankingTools(TestTools):
+    """The tools of somebody who chose a reranker."""
+
+    __test__ = False
+
+    def library(self, directory: Path) -> Library:
+        return Library(directory, WordEmbedder(), reranker=WordReranker())
+
+
+def test_a_reranker_that_is_chosen_is_measured_without_being_asked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(search=SearchSettings(reranker="some/reranker"))
+    assert evaluate_search(chunk_arguments(folder), RerankingTools(folder, settings)) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document["legs"]) == [*SYSTEMS, "reranked"]
+    assert ("reranked", "hybrid") in {(c["leg"], c["against"]) for c in document["comparisons"]}
+
+
+def test_a_reranker_that_is_not_chosen_cannot_be_asked_for(folder: Path) -> None:
+    arguments = chunk_arguments(folder)
+    arguments.legs = ["reranked"]
+    with pytest.raises(EvaluationError, match="no reranker to measure") as error:
+        evaluate_search(arguments, TestTools(folder))
+    assert "settings.toml" in error.value.remedy
