@@ -115,9 +115,12 @@ def test_the_socket_is_the_users_alone_and_gone_at_the_end(home: Home) -> None:
     assert not asks_another(home)
 
 
-def test_a_killed_process_is_done_without_and_its_socket_replaced(home: Home) -> None:
+def test_a_hanging_or_killed_process_is_done_without_and_its_socket_replaced(home: Home) -> None:
     home.run("index", str(home.notes))
     with index_process(home) as process:
+        process.send_signal(signal.SIGSTOP)
+        assert not asks_another(home)
+        assert home.run("search", QUESTION, "--leg", "bm25").code == 0
         process.kill()
         process.wait()
         assert socket_of(home).exists()

@@ -130,7 +130,7 @@ def in_thread(work: Callable[[], object]) -> Callable[[], object]:
 
 def test_all_it_does_is_what_the_index_itself_does(app: App, notes: RemoteNotes) -> None:
     told: list[Progress] = []
-    report = notes.index(app.notes, told.append)
+    report = notes.index(app.notes, told.append, name="harbour")
     assert (report.added, report.chunks) == (3, 3)
     assert {"reading notes", "embedding"} <= {progress.label for progress in told}
     with app.open() as library:
@@ -140,6 +140,7 @@ def test_all_it_does_is_what_the_index_itself_does(app: App, notes: RemoteNotes)
             assert replace(theirs, seconds=0.0) == replace(ours, seconds=0.0)
             assert theirs.passages
         assert notes.status() == library.status()
+        assert [item.name for item in notes.status().collections] == ["harbour"]
         assert notes.status(app.notes) == library.status(app.notes)
     assert notes.forget(app.root) is None
     forgotten = notes.forget(app.notes)
