@@ -177,8 +177,7 @@ class Indexer:
         reporter.finish(READING, len(changed_stat))
         if embed:
             self._embed(folder, reporter, background)
-        if changed_stat or gone:
-            self._indexes.prune()
+        self._indexes.prune()  # Even when nothing changed: what did may have ended in a kill.
         counts["removed"] += sum(not known[p].reason for p in gone)
         counts["unchanged"] -= _still_skipped(scan, known)
         return self._report(folder, counts, started)

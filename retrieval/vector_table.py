@@ -20,6 +20,7 @@ _COPIED_AT_ONCE = 2000
 _COMPARED_AT_ONCE = 1000
 _FOLDERS = " JOIN files n ON n.number = c.file JOIN folders f ON f.number = n.folder"
 _SENT = "sent "
+_UNUSED = "FROM vectors WHERE text_hash NOT IN (SELECT text_hash FROM chunks)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +193,20 @@ class VectorTable:
             last = rows[-1][2]
             yield rows
 
+    def keys_after(self, embedder: str, number: int) -> list[bytes]:
+        """Give the texts whose vectors were put after the one of a number."""
+        rows = self._database.read(
+            "SELECT text_hash FROM vectors WHERE embedder = ? AND number > ?", (embedder, number)
+        )
+        return [key for (key,) in rows]
+
     def sent(self, place: str) -> int:
-        """Give the number of the last vector that is in a shared place."""
-        rows = self._database.read("SELECT value FROM meta WHERE key = ?", (_SENT + place,))
-        return int(rows[0][0]) if rows else 0
+        """Give the number of the last vector sent to a shared place, or those it begins."""
+        rows = self._database.read(
+            "SELECT coalesce(max(value), 0) FROM meta WHERE substr(key, 1, length(?1)) = ?1",
+            (_SENT + place,),
+        )
+        return int(rows[0][0])
 
     def mark_sent(self, place: str, number: int) -> None:
         """Note that the vectors up to a number are in a shared place."""
@@ -219,8 +230,10 @@ class VectorTable:
 
     def prune(self) -> None:
         """Forget the vectors of texts that no chunk has."""
+        if not self._database.read(f"SELECT 1 {_UNUSED} LIMIT 1"):
+            return  # A write would tell every process that the index changed.
         with self._database.write() as db:
-            db.execute("DELETE FROM vectors WHERE text_hash NOT IN (SELECT text_hash FROM chunks)")
+            db.execute(f"DELETE {_UNUSED}")
             # Numbers at the end may be given again, to vectors that were never sent.
             db.execute(
                 "UPDATE meta SET value = min(value, (SELECT coalesce(max(number), 0) FROM vectors))"

@@ -120,7 +120,7 @@ class _Watching:
             rust_timeout=_TICK_MS,
             yield_on_timeout=True,
             stop_event=self,
-            force_polling=self._polling,
+            force_polling=self._polling or None,
             poll_delay_ms=_POLL_MS,
             recursive=False,
             ignore_permission_denied=True,
