@@ -77,7 +77,7 @@ _BODIES = _words(
     " enum_body enum_body_declarations statement_block object_type annotation_type_body"
 )
 _FUNCTIONS = _words("arrow_function function_expression function class generator_function")
-_CLOSING = re.compile(r"\s*(?:[}\])]+[;,]*|end|#endif.*)\s*$")
+_CLOSING = re.compile(r"\s*(?:[}\])]+[;,]*(?:\s*//.*)?|end|#endif.*)\s*$")
 
 
 def code_blocks(path: str, text: str) -> tuple[Block, ...]:
@@ -163,8 +163,9 @@ class _Walk:
         number = len(self.blocks)
         self._next = max(first, definition.node.start_point.row)
         self.children(definition.body, depth + 1)
-        if len(self.blocks) == number:
-            self.blocks.append(Block(first, last, depth, heading, whole=True))
+        is_on_one_line = any(b.first == first and b.heading for b in self.blocks[number:])
+        if len(self.blocks) == number or is_on_one_line:
+            self.blocks[number:] = [Block(first, last, depth, heading, whole=True)]
             self._next = last + 1
             return
         self._head(number, first, depth, heading)
@@ -256,6 +257,9 @@ def _name_end(node: Node) -> int | None:
         named = inner.child_by_field_name("name")
         if inner.child_by_field_name("declarator") is None and named is None:
             named = inner
+    if named is None:  # ``type Server struct``: the name is in what the declaration declares.
+        children = (child.child_by_field_name("name") for child in node.named_children)
+        named = next(filter(None, children), None)
     return None if named is None else named.end_byte
 
 

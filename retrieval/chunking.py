@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 from retrieval.blocks import Block
@@ -113,10 +114,14 @@ class _Cutter:
             level = 0 if block.whole else block.level
             section = self._span(block.first, blocks[ends[number]].last) if level else 0
             tokens = self._span(block.first, block.last)
+            opens = block.whole and bool(pieces) and pieces[-1].path != headings
             if tokens <= self.room(headings):
-                pieces.append(Piece(block.first, block.last, tokens, headings, level, section))
+                pieces.append(
+                    Piece(block.first, block.last, tokens, headings, level, section, opens=opens)
+                )
             else:
-                pieces.extend(self._split(block, headings))
+                split = self._split(block, headings)
+                pieces += [replace(p, opens=opens and p is split[0]) for p in split]
         return pieces
 
     def _measure(self, texts: Sequence[str]) -> list[int]:

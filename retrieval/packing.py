@@ -29,6 +29,8 @@ class Piece:
     """Tokens of the section that a heading opens."""
     text: str | None = None
     """Part of an overlong line; such a piece is a chunk by itself."""
+    opens: bool = False
+    """Whether it begins a definition, which shares no chunk with more than a scrap of others."""
 
 
 def pack(pieces: Sequence[Piece], room: Room) -> list[Sequence[Piece]]:
@@ -55,6 +57,7 @@ def pack(pieces: Sequence[Piece], room: Room) -> list[Sequence[Piece]]:
             used + piece.tokens > limit
             or (piece.level and used + needed > limit and not only_headings)
             or (piece.level and needed < piece.section and not only_headings)
+            or (piece.opens and used >= limit // _SCRAP_SHARE and not only_headings)
         ):
             carried = _trailing_headings(current, piece, limit)
             del current[len(current) - len(carried) :]

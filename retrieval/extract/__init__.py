@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import PurePosixPath
 
 from retrieval.extract.decoding import decode
@@ -54,9 +56,8 @@ def extract(path: str, data: bytes) -> Extracted:
     """
     written = format_of(path) or "text"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            module = importlib.import_module(f"{__name__}.{_MODULES[written]}")
+        module = importlib.import_module(f"{__name__}.{_MODULES[written]}")
+        with _quiet() if written in _NAMES else nullcontext():
             extracted: Extracted = module.extract(path, data)
     except UnusableNoteError:
         raise
@@ -69,6 +70,14 @@ def extract(path: str, data: bytes) -> Extracted:
         name = _NAMES.get(written, written)
         raise UnusableNoteError(f"it is not a {name} file that can be read") from error
     return _sound(path, extracted)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep a library's warnings out of the terminal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _sound(path: str, extracted: Extracted) -> Extracted:
