@@ -107,16 +107,25 @@ def _figures_json(
 
 
 def _print_figures(systems: Sequence[SystemResult], comparisons: Sequence[Comparison]) -> None:
-    """Print a table of the means, and one of what each system gains over the others."""
-    if not systems:
-        return
-    measures = list(systems[0].scores)
+    """Print a table of the means, and one of what each system gains; passages by themselves."""
+    measures = list(systems[0].scores) if systems else []
+    by_passage = [name for name in measures if name.startswith("passage ")]
+    for names in ([name for name in measures if name not in by_passage], by_passage):
+        if names:
+            _print_means(systems, names)
+            _print_gains(comparisons, names)
+
+
+def _print_means(systems: Sequence[SystemResult], measures: Sequence[str]) -> None:
     rows = [["", *measures]]
     for result in systems:
         rows.append([result.system, *(f"{result.mean(name):.4f}" for name in measures)])
     say()
     for line in columns(rows):
         say(line)
+
+
+def _print_gains(comparisons: Sequence[Comparison], measures: Sequence[str]) -> None:
     for system in dict.fromkeys(item.system for item in comparisons):
         ours = [item for item in comparisons if item.system == system]
         rows = [[f"{system} against", *measures]]
