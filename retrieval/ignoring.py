@@ -7,7 +7,8 @@ before an earlier one, and nothing below an ignored directory can be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,19 +25,41 @@ IGNORE_FILES = frozenset({OWN_FILE, GIT_FILE})
 
 _REPOSITORY = ".git"
 _MOST_BYTES = 1_000_000
+_ANYWHERE = "^(?:.+/)?"  # How pathspec begins a pattern that may match at any depth.
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """One file's rules, and how a path below the indexed folder reads from where they stand."""
+    """One file's rules, and how a path below the indexed folder reads from where they stand.
+
+    Few paths match any rule, so each is tried first against all rules at once. Rules without a
+    slash are tried on the last name alone: the directories above it were tried before.
+    """
 
     spec: GitIgnoreSpec
+    of_names: re.Pattern[str] | None
+    of_paths: re.Pattern[str] | None
     strip: int = 0
     prepend: str = ""
 
     def decide(self, path: str) -> bool | None:
         """Say whether a path is ignored or taken back; nothing when no rule matches it."""
-        return self.spec.check_file(self.prepend + path[self.strip :]).include
+        path = self.prepend + path[self.strip :]
+        name = path[path.rfind("/", 0, -1) + 1 :]
+        if (self.of_names and self.of_names.match(name)) or (
+            self.of_paths and self.of_paths.match(path)
+        ):
+            return self._last_match(path)
+        return None
+
+    def _last_match(self, path: str) -> bool | None:
+        """Give what the last rule says that matches a path itself, not a directory above it."""
+        for pattern in reversed(self.spec.patterns):
+            regex = getattr(pattern, "regex", None)
+            match = regex.match(path) if regex is not None else None
+            if match and match.end() == len(path):
+                return pattern.include
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +95,13 @@ class Ignoring:
     ) -> Ignoring:
         found = self
         if OWN_FILE in names:
-            own = _Rules(_read(directory / OWN_FILE), strip, prepend)
+            own = _read(directory / OWN_FILE, strip, prepend)
             found = replace(found, own=(own, *found.own))
         if GIT_FILE in names:
-            git = _Rules(_read(directory / GIT_FILE), strip, prepend)
+            git = _read(directory / GIT_FILE, strip, prepend)
             found = replace(found, git=(git, *found.git))
         if _REPOSITORY in names and (listed := _exclude_file(directory / _REPOSITORY)):
-            exclude = _Rules(_read(listed), strip, prepend)
+            exclude = _read(listed, strip, prepend)
             found = replace(found, exclude=(exclude, *found.exclude))
         return found
 
@@ -109,12 +132,26 @@ def _up_to_repository(folder: Path) -> list[Path]:
     return above
 
 
-def _read(path: Path) -> GitIgnoreSpec:
+def _read(path: Path, strip: int, prepend: str) -> _Rules:
     from pathspec import GitIgnoreSpec
 
     with path.open("rb") as file:
         text = file.read(_MOST_BYTES).decode("utf-8-sig", "surrogateescape")
-    return GitIgnoreSpec.from_lines(_valid(text.splitlines()))
+    spec = GitIgnoreSpec.from_lines(_valid(text.splitlines()))
+    names: list[str] = []
+    paths: list[str] = []
+    for pattern in spec.patterns:
+        regex = getattr(pattern, "regex", None)
+        if regex is not None:  # It is none for comments and blank lines.
+            # Names of groups cannot be given twice in one expression; nothing refers to them.
+            text = re.sub(r"\(\?P<\w+>", "(?:", regex.pattern)
+            anywhere = text.removeprefix(_ANYWHERE)
+            (paths if anywhere == text else names).append(anywhere)
+    return _Rules(spec, _any_of(names), _any_of(paths), strip, prepend)
+
+
+def _any_of(expressions: Sequence[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(expressions)) if expressions else None
 
 
 def _valid(lines: Iterable[str]) -> list[str]:
