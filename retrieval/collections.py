@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 
 from retrieval.database import Database
 from retrieval.errors import CollectionError
 from retrieval.filters import has_tags, path_matcher
+from retrieval.notes import resolve_folder
 from retrieval.types import Filters
 
 _LONGEST = 80
@@ -149,6 +151,27 @@ class Collections:
             (json.dumps(files),),
         )
         return frozenset(chunk_id for (chunk_id,) in chunks)
+
+
+def find_folder(text: str, names: Mapping[str, str], base: str = "") -> tuple[Path, str]:
+    """Find what a person means by a name or a path, and say so when it could be either.
+
+    Without a separator in it, it is a collection of that name when there is one. ``names`` are
+    the collections' by their folders.
+    """
+    path = resolve_folder(Path(base, Path(text).expanduser()) if base else text)
+    if os.sep in text or (os.altsep and os.altsep in text):
+        return path, ""
+    folder = next((f for f, name in names.items() if name.casefold() == text.casefold()), None)
+    if folder is None:
+        return path, ""
+    notice = ""
+    if path.exists() and str(path) != folder:
+        notice = (
+            f"{text} is taken for the collection of that name, {folder}; for the folder here "
+            f"write .{os.sep}{text}"
+        )
+    return Path(folder), notice
 
 
 def usable_name(name: str) -> str:

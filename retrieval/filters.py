@@ -165,6 +165,8 @@ def _spec(globs: Sequence[str]) -> GitIgnoreSpec:
 
     for glob in globs:
         try:
+            if not glob.strip():
+                raise ValueError(glob)
             GitIgnoreSpec.from_lines([glob.casefold()])
         except (ValueError, re.error) as error:
             raise FilterError(

@@ -12,12 +12,15 @@ from retrieval.query import parse_query
 from retrieval.tokenizing import tokenize
 
 _SHORT = 5  # Words up to which a fragment is taken for a follow-up.
+_FEW = 2  # Content words up to which "and ..." does not stand alone.
+_SEVERAL = 4  # Content words up to which a question may depend on a pronoun.
 _CHAIN = 3  # Questions that a chain of follow-ups goes back.
 _START = re.compile(
-    r"(?:and|but|also|then|or|so|ok(?:ay)?|what about|how about|what if|what else|how else"
-    r"|anything else|and if|same (?:for|with|on|in))\b",
+    r"(?:what about|how about|what if|what else|how else|anything else|and if"
+    r"|same (?:for|with|on|in))\b",
     re.IGNORECASE,
 )
+_LINK = re.compile(r"(?:and|but|also|then|or|so|ok(?:ay)?)\b", re.IGNORECASE)
 _FRAGMENT = re.compile(
     r"(?:on|in|at|with|without|for|from|under|using|instead of|why not|how come)\b"
     r"(?!-| (?:what|which|whose|whom|who|how|where)\b)",
@@ -26,8 +29,7 @@ _FRAGMENT = re.compile(
 _PRONOUN = re.compile(
     r"\b(?:it|its|it's|they|them|their|theirs|those|these|this|he|she|him|her|his|hers"
     r"|the (?:former|latter)|the (?:same|others?|first|second|last)(?: one|(?=\s*[?.!,]|$))"
-    r"|(?:that|another|which|other) (?:ones?|way|case)"
-    r"|there(?! (?:is|are|was|were|an?|any)\b))\b",
+    r"|(?:that|another|which|other) (?:ones?|way|case))\b",
     re.IGNORECASE,
 )
 _THAT = re.compile(
@@ -37,8 +39,8 @@ _THAT = re.compile(
 )
 _RELATIVE = re.compile(r"\b[\w-]+ that\b", re.IGNORECASE)
 _DUMMY = re.compile(
-    r"\bis it (?:possible|true|worth|safe|necessary|ok|okay|better|best|allowed|hard|easy)\b"
-    r"|\b(?:make|makes|take|takes) it (?:possible|easy|hard)\b|\bit is\b(?= \w+ (?:to|that)\b)",
+    r"\b(?:is|was|be) it (?:not )?\w+ (?:to|that|for|if|when)\b"
+    r"|\bit (?:is|was) (?:not )?\w+ (?:to|that)\b|\b(?:make|take)s? it \w+ to\b",
     re.IGNORECASE,
 )
 _EMPTY = frozenset(
@@ -97,13 +99,13 @@ def is_follow_up(question: str) -> bool:
     content = [term for term in tokenize(text) if term not in _EMPTY]
     if not content:
         return True
-    if _START.match(text):
+    if _START.match(text) or (_LINK.match(text) and len(tokenize(text)) <= _FEW):
         return True
     if _FRAGMENT.match(text) and len(text.split()) <= _SHORT:
         return True
     if re.match(r"why\b", text, re.IGNORECASE) and len(tokenize(text)) == 1:
         return True
-    return _refers_back(text)
+    return len(content) <= _SEVERAL and _refers_back(text)
 
 
 def _refers_back(text: str) -> bool:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrieval.collections import find_folder
 from retrieval.errors import IndexMissingError
-from retrieval.notes import NOT_THERE, folder_problem, resolve_folder
+from retrieval.notes import NOT_THERE, folder_problem
 from retrieval.store import Store
 
 
@@ -57,27 +58,6 @@ def find_scope(store: Store, wanted: Sequence[str], base: str = "") -> Scope:
         notices=(*said, *filter(None, notices.values())),
         missing=any(notices.values()),
     )
-
-
-def find_folder(text: str, names: Mapping[str, str], base: str = "") -> tuple[Path, str]:
-    """Find what a person means by a name or a path, and say so when it could be either.
-
-    Without a separator in it, it is a collection of that name when there is one. ``names`` are
-    the collections' by their folders.
-    """
-    path = resolve_folder(Path(base, Path(text).expanduser()) if base else text)
-    if os.sep in text or (os.altsep and os.altsep in text):
-        return path, ""
-    folder = next((f for f, name in names.items() if name.casefold() == text.casefold()), None)
-    if folder is None:
-        return path, ""
-    notice = ""
-    if path.exists() and str(path) != folder:
-        notice = (
-            f"{text} is taken for the collection of that name, {folder}; for the folder here "
-            f"write .{os.sep}{text}"
-        )
-    return Path(folder), notice
 
 
 def folder_notice(folder: str) -> str:

@@ -14,9 +14,9 @@ from app.format import where
 from app.safe_text import one_line, printable
 from app.tools import Notes, Tools
 from models.errors import ModelError
+from retrieval.collections import find_folder
 from retrieval.errors import IndexMissingError
 from retrieval.notes import resolve_folder
-from retrieval.scope import find_folder
 from retrieval.types import Forgotten, IndexStatus, Passage, Query, SearchResult
 
 SNIPPET_LINES = 4
@@ -38,6 +38,8 @@ def index_folder(arguments: argparse.Namespace, tools: Tools) -> Exit:
     say(f"{counts}, {done.unchanged} unchanged; {done.chunks:,} chunks in {done.seconds:.1f} s")
     for skip in done.skipped:
         say(f"skipped {one_line(skip.path)}: {one_line(skip.reason)}")
+    for notice in done.notices:
+        note(notice)
     return Exit.DONE
 
 
