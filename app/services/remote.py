@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 CONNECT_SECONDS = 0.5
-"""Time that the other process has to say who it is; a slow one is done without."""
+"""Time that the other process has to say who it is; for reading, a slow one is done without."""
 
 SILENCE_SECONDS = 15.0
 """Time without a sign of life after which the other process is given up."""
@@ -39,6 +39,19 @@ POLL_SECONDS = 0.1
 
 class Opened(Protocol):
     """An index opened in this process."""
+
+    def index(
+        self,
+        folder: Path,
+        report: Report = ...,
+        cancelled: Cancelled = ...,
+        *,
+        name: str | None = ...,
+    ) -> IndexReport:
+        """Bring the index of a folder up to date."""
+
+    def forget(self, folder: Path) -> Forgotten | None:
+        """Take a folder out of the index."""
 
     def search(self, query: Query) -> SearchResult:
         """Find passages."""
@@ -58,12 +71,17 @@ class RemoteNotes:
     """The index that another process of this user has open.
 
     When that process ends in the middle, or cannot send what it found, ``open_here`` opens the
-    index in this one: for what reads, nobody notices more than the time.
+    index in this one: for what reads, nobody notices more than the time. One that is slow to say
+    who it is may be loading the embedder: reading does without it, writing waits for a while, since
+    it probably holds the lock.
     """
 
-    def __init__(self, line: Line, open_here: Callable[[], Opened]) -> None:
+    def __init__(
+        self, line: Line, open_here: Callable[[], Opened], awaited: Identity | None = None
+    ) -> None:
         self._line = line
         self._open_here = open_here
+        self._awaited = awaited
         self._opened: Opened | None = None
 
     def index(
@@ -77,20 +95,26 @@ class RemoteNotes:
 
         Raises ``RetrievalError``, and ``ServiceDied`` when the other process ends.
         """
+        path = resolve_folder(folder)
+        if not self._is_there(SILENCE_SECONDS):
+            return self._here().index(path, report, cancelled, name=name)
         with self._reported():
-            arguments = (resolve_folder(folder), name)
+            arguments = (path, name)
             done: IndexReport = self._ask("index", arguments, report, cancelled)
         return done
 
     def forget(self, folder: Path) -> Forgotten | None:
         """Take a folder out of the index. Raises as ``index`` does."""
+        path = resolve_folder(folder)
+        if not self._is_there(SILENCE_SECONDS):
+            return self._here().forget(path)
         with self._reported():
-            done: Forgotten | None = self._ask("forget", (resolve_folder(folder),))
+            done: Forgotten | None = self._ask("forget", (path,))
         return done
 
     def search(self, query: Query) -> SearchResult:
         """Find passages. Raises ``RetrievalError``."""
-        if self._opened is None:
+        if self._is_there(0):
             with contextlib.suppress(_LostError):
                 found: SearchResult = self._ask("search", (query,))
                 return found
@@ -99,7 +123,7 @@ class RemoteNotes:
     def status(self, folder: Path | None = None) -> IndexStatus:
         """Tell what is in the index. Raises ``RetrievalError``."""
         path = None if folder is None else resolve_folder(folder)
-        if self._opened is None:
+        if self._is_there(0):
             with contextlib.suppress(_LostError):
                 now: IndexStatus = self._ask("status", (path,))
                 return now
@@ -110,6 +134,16 @@ class RemoteNotes:
         self._line.close()
         if self._opened is not None:
             self._opened.close()
+
+    def _is_there(self, seconds: float) -> bool:
+        """Say whether the other process can be asked, once it has said who it is."""
+        from app.services.wire import WireError
+
+        if self._awaited is not None and self._opened is None:
+            with contextlib.suppress(WireError):
+                if greet(self._line, self._awaited, seconds):
+                    self._awaited = None
+        return self._opened is None and self._awaited is None
 
     def _here(self) -> Opened:
         if self._opened is None:
@@ -179,38 +213,55 @@ def connect(
 ) -> RemoteNotes | None:
     """Reach the process that has an index open; None when the caller has to open it itself.
 
-    That is so when there is no such process, it hangs, it belongs to somebody else, or it is
-    another version of Alcove or has other settings. Takes half a second at most.
+    That is so when there is no such process, it belongs to somebody else, it is another version of
+    Alcove, or it has other settings. Takes half a second at most.
     """
     from app.services.address import Place, peer_uid
 
     place = Place(directory)
     if not place.exists():
         return None
-    from app.services.wire import identify
+    from app.services.wire import WireError, identify
 
-    line = _shake_hands(place, identify(directory, settings), uid_of or peer_uid)
-    return None if line is None else RemoteNotes(line, open_here)
+    ours = identify(directory, settings)
+    line = _call(place, uid_of or peer_uid)
+    if line is None:
+        return None
+    try:
+        greeted = greet(line, ours, CONNECT_SECONDS)
+    except WireError:
+        line.close()
+        return None
+    return RemoteNotes(line, open_here, None if greeted else ours)
 
 
-def _shake_hands(place: Place, ours: Identity, uid_of: UidOf) -> Line | None:
+def greet(line: Line, ours: Identity, seconds: float) -> bool:
+    """Exchange identities; false when the other end has not said its own after some seconds.
+
+    Raises ``WireError`` when it is another one.
+    """
+    from app.services.wire import Identity, WireError
+
+    theirs = line.receive(Identity, seconds)
+    if theirs is None:
+        return False
+    if theirs != ours:
+        raise WireError("another version, index or settings")
+    line.send(ours)
+    return True
+
+
+def _call(place: Place, uid_of: UidOf) -> Line | None:
     from app.services.address import NotOursError, require_same_user
-    from app.services.wire import Identity, Line, WireError
+    from app.services.wire import Line
 
-    deadline = time.monotonic() + CONNECT_SECONDS
     try:
         connection = place.connect(CONNECT_SECONDS)
-    except (OSError, ValueError, NotOursError):
+    except (OSError, NotOursError):
         return None
-    line = None
     try:
         require_same_user(connection, uid_of)
-        line = Line(connection)
-        theirs = line.receive(Identity, max(deadline - time.monotonic(), 0))
-        if theirs == ours:
-            line.send(ours)
-            return line
-    except (WireError, OSError, NotOursError):
-        pass
-    (line or connection).close()
-    return None
+        return Line(connection)
+    except (OSError, NotOursError):
+        connection.close()
+        return None

@@ -338,7 +338,41 @@ def test_a_wedged_process_is_not_waited_for(app: App, monkeypatch: pytest.Monkey
     bound = Place(app.index).bind()
     assert bound is not None
     with bound:
-        assert app.connect() is None  # nobody ever answers
+        notes = app.remote()  # nobody ever answers
+        with pytest.raises(IndexMissingError):
+            notes.search(Query("mill"))
+        assert len(app.opened) == 1
+        notes.close()
+
+
+def test_writing_waits_for_a_slow_process_and_not_for_ever(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "CONNECT_SECONDS", 0.0)
+    ready = threading.Event()
+    app.listener.close()
+    ours = wire.identify(app.index, Settings())
+
+    def slow(_: socket.socket) -> int:
+        assert ready.wait(WAIT)
+        return os.geteuid()
+
+    app.listener = Listener(Place(app.index), ours, app.service.methods, slow)
+    notes = app.remote()
+    done = in_thread(lambda: notes.index(app.notes))
+    ready.set()
+    assert isinstance(done(), IndexReport)
+    assert app.opened == []
+    notes.close()
+
+    monkeypatch.setattr(remote, "SILENCE_SECONDS", 0.05)
+    ready.clear()
+    notes = app.remote()
+    assert notes.index(app.notes).unchanged == 3
+    assert notes.forget(app.notes) is not None
+    assert len(app.opened) == 1
+    ready.set()
+    notes.close()
 
 
 @pytest.mark.parametrize(
