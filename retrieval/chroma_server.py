@@ -40,6 +40,7 @@ class ServerVectors:
         self._patience = patience
         self._client: ClientAPI | None = None
         self._collection: Collection | None = None
+        self._id = ""
         self._resting_until = 0.0
 
     @property
@@ -48,17 +49,22 @@ class ServerVectors:
         return self._collection is not None
 
     @property
+    def places(self) -> str:
+        """What ``place`` begins with; known without the server."""
+        return f"{self._address} {self._name} "
+
+    @property
     def place(self) -> str:
-        """Name of the collection, made anew when the server's data is. Raises as ``open``."""
+        """Name of the collection, another when the server lost its data. Raises as ``open``."""
         self.open()
-        collection = self._collection
-        return "" if collection is None else f"{self._address} {collection.id}"
+        return self.places + self._id
 
     def open(self) -> None:
         """Connect, whether or not it was connected before. Raises ``VectorIndexError``."""
         if self._collection is None:
             parts = _parsed(self._address)
             self._client, self._collection = self._in_time(lambda: self._connect(parts))
+            self._id = str(self._collection.id)
 
     def close(self) -> None:
         """Let go of the connection; it can be opened again."""
@@ -96,7 +102,8 @@ class ServerVectors:
 
     def nearest(self, vector: NDArray[np.float32], count: int) -> list[tuple[bytes, float]]:
         """Give at most ``count`` texts with their cosines, the most similar first."""
-        return ranked(self._call("query", **nearest_to(vector, count)))
+        found: list[tuple[bytes, float]] = self._call("query", ranked, **nearest_to(vector, count))
+        return found
 
     def _connect(self, parts: SplitResult) -> tuple[ClientAPI, Collection]:
         import chromadb  # the keyword leg must not pay for it
@@ -105,17 +112,37 @@ class ServerVectors:
         client = chromadb.HttpClient(
             host=parts.geturl(),  # Whole: it then takes port and path from it.
             ssl=parts.scheme == "https",
-            settings=Settings(anonymized_telemetry=False),
+            # Its connections are closed after each request, as it never closes those it keeps.
+            settings=Settings(anonymized_telemetry=False, chroma_http_max_keepalive_connections=0),
         )
         collection = client.get_or_create_collection(
             self._name, embedding_function=None, configuration={"hnsw": HNSW}
         )
         return client, collection
 
-    def _call(self, method: str, **arguments: object) -> Any:  # noqa: ANN401 (Chroma's answers)
-        self.open()
-        collection = self._collection
-        return self._in_time(lambda: getattr(collection, method)(**arguments))
+    def _call(
+        self,
+        method: str,
+        read: Callable[[Any], Any] = lambda answer: answer,
+        **arguments: object,
+    ) -> Any:  # noqa: ANN401 (Chroma's answers)
+        """Send a request; ``read`` takes the answer apart, which may be wrong as well.
+
+        On a new connection if need be: the server may have been started anew since the last one.
+        """
+
+        def ask() -> Any:  # noqa: ANN401 (Chroma's answers)
+            self.open()
+            collection = self._collection
+            return self._in_time(lambda: read(getattr(collection, method)(**arguments)))
+
+        was_open = self.is_open
+        try:
+            return ask()
+        except VectorIndexError:
+            if not was_open or time.monotonic() < self._resting_until:
+                raise
+            return ask()
 
     def _in_time(self, work: Callable[[], T]) -> T:
         """Run a request; one that fails, or takes too long, becomes an error with a remedy.
@@ -136,12 +163,12 @@ class ServerVectors:
         thread.start()
         thread.join(self._patience)
         if not outcome:
-            self._collection = self._client = None
+            self.close()
             self._resting_until = time.monotonic() + _REST_SECONDS
             raise self._away(f"it did not answer within {self._patience:g} seconds")
         (result,) = outcome
         if isinstance(result, BaseException):
-            self._collection = self._client = None
+            self.close()
             raise self._away(_said(result)) from result
         return result
 

@@ -53,6 +53,7 @@ class Current:
         embedder: Embedder,
         workers: Callable[[Indexes], tuple[Indexer, Searcher]],
         embedder_named: EmbedderNamed | None = None,
+        server: str = "",
     ) -> None:
         self.generations = Generations(directory)
         self.lock = WriteLock(directory)
@@ -60,6 +61,7 @@ class Current:
         """What new generations are embedded with."""
         self._workers = workers
         self._embedder_named = embedder_named
+        self._server = server
         self._mutex = threading.RLock()
         self._retired: list[Opened] = []
         self._opened = self._open_current()
@@ -105,6 +107,7 @@ class Current:
                 self.embedder,
                 lock=self.lock,
                 embedder_named=self._embedder_named,
+                server=self._server,
             )
         except BaseException:
             use.release()

@@ -193,6 +193,7 @@ class Indexer:
             skipped=self._store.skipped(folder),
             chunks=chunks,
             seconds=time.monotonic() - started,
+            notices=tuple(filter(None, (self._indexes.vectors_problem,))),
         )
 
     def _embed(
@@ -200,7 +201,8 @@ class Indexer:
     ) -> None:
         """Embed every text of the folder, or of some of its files, that has no vector."""
         name = self._indexes.embedder.name
-        texts = self._store.vectors.unembedded(name, folder, paths)
+        missing = self._store.vectors.unembedded(name, folder, paths)
+        texts = self._indexes.take_shared(missing)
         if not texts:
             return
         reporter.step("embedding", 0, len(texts))

@@ -13,19 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from retrieval import chunking, tokenizing
 from retrieval.chunking import chunk_note, indexed_text
 from retrieval.errors import IndexLockedError
 from retrieval.lexical import LexicalIndex
 from retrieval.locking import WriteLock
+from retrieval.shared_vectors import SharedVectorLeg
 from retrieval.store import Store
 from retrieval.tokenizing import tokenize
 from retrieval.types import Chunk, Embedder, Fingerprint, Note
 from retrieval.vector_table import Unembedded
-from retrieval.vectors import VectorIndex
+from retrieval.vectors import VectorIndex, VectorLeg
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 EmbedderNamed = Callable[[str], Embedder | None]
@@ -44,17 +46,23 @@ class Indexes:
         *,
         lock: WriteLock | None = None,
         embedder_named: EmbedderNamed | None = None,
+        server: str = "",
     ) -> None:
         """Open an index; see ``Library``.
 
         ``lock`` is that of the whole index directory, when this is one generation in it. Content
-        that another embedder made keeps it, when ``embedder_named`` knows it.
+        that another embedder made keeps it, when ``embedder_named`` knows it. ``server`` is the
+        address of a Chroma server, if that is to hold the vectors as well.
         """
         self.store = Store(directory / "index.sqlite3")
         self._own_rules = rules_of(embedder)
         self.embedder = self._embedder_of_content(embedder, embedder_named)
         self._write_lock = lock or WriteLock(directory)
-        self._vectors = VectorIndex(directory / "chroma", self.store, self.embedder)
+        self._vectors: VectorLeg = (
+            SharedVectorLeg(server, self.store, self.embedder)
+            if server
+            else VectorIndex(directory / "chroma", self.store, self.embedder)
+        )
         self._lexical: LexicalIndex | None = None
         self._lock = threading.RLock()
         self._generation = self.store.generation()
@@ -114,7 +122,7 @@ class Indexes:
         """Whether the vector leg can answer without loading anything."""
         return self.embedder.loaded and self._vectors.is_open
 
-    def vectors(self) -> VectorIndex:
+    def vectors(self) -> VectorLeg:
         """Give the vector leg, loading Chroma when needed; the embedder loads when it is used."""
         with self._lock:
             if not self._write_lock.held:
@@ -188,6 +196,22 @@ class Indexes:
             self.store.vectors.put(self.embedder.name, keys, vectors)
             leg.add_texts(keys)
             self._generation = self.store.generation()
+
+    def take_shared(self, texts: Sequence[Unembedded]) -> list[Unembedded]:
+        """Take over the vectors that colleagues have for texts; gives the texts they lack."""
+        if not isinstance(self._vectors, SharedVectorLeg):
+            return list(texts)
+        found = self._vectors.fetch([text.text_hash for text in texts])
+        known = [text for text in texts if text.text_hash in found]
+        if known:
+            self.put_vectors(known, np.stack([found[text.text_hash] for text in known]))
+        self._vectors.catch_up()
+        return [text for text in texts if text.text_hash not in found]
+
+    @property
+    def vectors_problem(self) -> str:
+        """Say why vectors could not be shared of late; empty when all is well."""
+        return self._vectors.problem
 
     def prune(self) -> None:
         """Forget the vectors that no chunk needs any more."""

@@ -56,7 +56,9 @@ class Library:
         """
         self._options = options or IndexOptions()
         self._reranker = reranker
-        self._current = Current(Path(directory), embedder, self._workers, embedder_named)
+        self._current = Current(
+            Path(directory), embedder, self._workers, embedder_named, self._options.vectors
+        )
         self._rebuild = Rebuild(self._current)
         self._live = Live(self._current, self._options.max_bytes)
 

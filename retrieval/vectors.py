@@ -41,6 +41,7 @@ class VectorLeg(ABC):
         self._embedder = embedder
         self._lock = threading.RLock()
         self._counted: dict[tuple[str, ...], tuple[int, int]] = {}
+        self._excess = 1.2  # Times the chunks wanted that Chroma is asked for; learned.
 
     @property
     def leg(self) -> Leg:
@@ -55,6 +56,11 @@ class VectorLeg(ABC):
     @abstractmethod
     def __len__(self) -> int:
         """Count the chunks that it can find."""
+
+    @property
+    def problem(self) -> str:
+        """Say why what others share could not be reached of late; empty when all is well."""
+        return ""
 
     @abstractmethod
     def open(self, *, synchronise: bool) -> None:
@@ -137,13 +143,18 @@ class VectorLeg(ABC):
         within: frozenset[str] | None,
     ) -> list[tuple[str, float]]:
         """Ask Chroma for more and more, until enough of it is among what is wanted."""
-        wanted = math.ceil(1.2 * depth * self._count(()) / share) if share else depth
+        expected = depth * self._count(()) / share if share else depth
+        wanted = math.ceil(self._excess * expected)
         while wanted <= _MOST_FETCHED:
             near = self._nearest(vector, wanted)
             found = self._chunks(near, folders, within)
             if len(found) >= depth or len(near) < wanted:
+                if len(found) >= depth:
+                    self._excess = max(1.2, 1.2 * wanted * depth / len(found) / expected)
                 merged = dict(found) | self._compared(vector, folders, within)
-                return sorted(merged.items(), key=lambda hit: -hit[1])[:depth]
+                if len(merged) >= min(depth, share):
+                    return sorted(merged.items(), key=lambda hit: -hit[1])[:depth]
+                break  # The graph does not lead to all that is there.
             wanted *= 4
         return self._exact(vector, depth, folders, within)
 

@@ -47,7 +47,7 @@ class IndexReport:
     seconds: float
     """Wall time of the run."""
     notices: tuple[str, ...] = ()
-    """What the person should know of following the folder's changes."""
+    """What the person should know: how changes are followed, a server that is away."""
 
 
 @dataclass(frozen=True, slots=True)

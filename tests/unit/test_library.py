@@ -21,6 +21,7 @@ from retrieval.errors import (
 )
 from retrieval.library import Library
 from retrieval.types import Forgotten, LegChoice, Progress, Query, SearchResult
+from retrieval.vectors import VectorIndex
 from tests.fixtures.word_embedder import WordEmbedder
 
 NOTES = {
@@ -402,7 +403,9 @@ def test_vectors_lost_between_store_and_chroma_are_added_on_opening(
     with Library(tmp_path / "index", WordEmbedder()) as library:
         library.index(notes)
         gone = library._indexes.store.vectors.keys("words@1")
-        library._indexes.vectors()._chroma.remove(sorted(gone))
+        leg = library._indexes.vectors()
+        assert isinstance(leg, VectorIndex)
+        leg._chroma.remove(sorted(gone))
     with Library(tmp_path / "index", WordEmbedder()) as library:
         assert library.search(Query("tea", leg="vector")).found == 3
 
