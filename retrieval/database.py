@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ VERSION = 2
 """Layout of the tables, kept in the database's ``user_version``."""
 
 _MAX_PARAMETERS = 500
+_GROUP_SECONDS = 0.2
 _STREAMED_AT_ONCE = 2000
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -87,6 +89,8 @@ class Database:
         self._directory = path.parent
         self._writer, self._reader = _open(path)
         self._write_lock = threading.RLock()
+        self._grouping: int | None = None
+        self._commit_at = 0.0
         self._read_lock = threading.Lock()
 
     def close(self) -> None:
@@ -117,16 +121,44 @@ class Database:
         Unless it ``changes`` nothing that a search depends on.
         """
         with translated(self._directory), self._write_lock:
-            self._writer.execute("BEGIN IMMEDIATE")
+            db = self._writer
+            if not db.in_transaction:
+                db.execute("BEGIN IMMEDIATE")
+            db.execute("SAVEPOINT one")
             try:
-                yield self._writer
+                yield db
                 if changes:
-                    self._writer.execute(_RAISE_GENERATION)
-                self._writer.execute("COMMIT")
+                    db.execute(_RAISE_GENERATION)
+                db.execute("RELEASE one")
+                self._commit(db)
             except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                if db.in_transaction:
+                    db.execute("ROLLBACK TO one")
+                    db.execute("COMMIT")  # What the group wrote before.
                 raise
+
+    @contextmanager
+    def grouped(self) -> Iterator[None]:
+        """Commit what this thread writes during the block a few times a second.
+
+        Many small transactions cost more than what they write. What other threads write
+        meanwhile is committed at once, with all that came before it.
+        """
+        self._grouping, self._commit_at = threading.get_ident(), 0.0
+        try:
+            yield
+        finally:
+            with translated(self._directory), self._write_lock:
+                self._grouping = None
+                if self._writer.in_transaction:
+                    self._writer.execute("COMMIT")
+
+    def _commit(self, db: sqlite3.Connection) -> None:
+        """Commit, unless that can wait a moment for more of a group."""
+        now = time.monotonic()
+        if self._grouping != threading.get_ident() or now >= self._commit_at:
+            db.execute("COMMIT")
+            self._commit_at = now + _GROUP_SECONDS
 
 
 def slices(values: Sequence[T]) -> Iterator[list[T]]:

@@ -161,19 +161,20 @@ class Indexer:
         known = self._store.files(folder)
         changed_stat = [p for p, s in scan.files.items() if not _same_stat(s, known.get(p))]
         counts = Counter(unchanged=len(scan.files) - len(changed_stat))
-        for done, path in enumerate(changed_stat):
-            reporter.step(READING, done, len(changed_stat))
-            counts[self._files.take(root, path, known.get(path))] += 1
         gone = _gone(scan, known)
-        for path in gone:
-            reporter.check()
-            if self._store.file(folder, path) == known[path]:  # It may have come back just now.
-                self._indexes.remove(folder, path)
-        for skip in scan.skipped:
-            before = known.get(skip.path)
-            if before is None or before.reason != skip.reason:
-                nothing = Fingerprint(0, 0, "")
-                self._indexes.put_skipped(folder, skip.path, nothing, skip.reason)
+        with self._indexes.grouped():
+            for done, path in enumerate(changed_stat):
+                reporter.step(READING, done, len(changed_stat))
+                counts[self._files.take(root, path, known.get(path))] += 1
+            for path in gone:
+                reporter.check()
+                if self._store.file(folder, path) == known[path]:  # It may have come back just now.
+                    self._indexes.remove(folder, path)
+            for skip in scan.skipped:
+                before = known.get(skip.path)
+                if before is None or before.reason != skip.reason:
+                    nothing = Fingerprint(0, 0, "")
+                    self._indexes.put_skipped(folder, skip.path, nothing, skip.reason)
         reporter.finish(READING, len(changed_stat))
         if embed:
             self._embed(folder, reporter, background)

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrieval import chunking, tokenizing
+from retrieval import chunking, extract, tokenizing
 from retrieval.chunking import chunk_note, indexed_text
 from retrieval.errors import IndexLockedError
 from retrieval.lexical import LexicalIndex
 from retrieval.locking import WriteLock
+from retrieval.rows import text_hash
 from retrieval.shared_vectors import SharedVectorLeg
 from retrieval.store import Store
 from retrieval.tokenizing import tokenize
@@ -90,6 +91,19 @@ class Indexes:
             yield
             if self._vectors.is_open:
                 self._vectors.flush()
+
+    @contextmanager
+    def grouped(self) -> Iterator[None]:
+        """Write many files during the block: what is read is found a fraction of a second later.
+
+        The write lock must be held.
+        """
+        try:
+            with self.store.grouped():
+                yield
+        finally:
+            with self._lock:
+                self._generation = self.store.generation()
 
     @property
     def outdated(self) -> bool:
@@ -167,7 +181,8 @@ class Indexes:
             if self._lexical is not None:
                 self._lexical.add(change.added)
             if self._vectors.is_open:
-                self._vectors.add([i for i in change.added.chunk_ids if i not in removed])
+                texts = [indexed_text(chunk) for chunk in chunks if chunk.id not in removed]
+                self._vectors.add_texts([text_hash(text) for text in texts])
             self._generation = self.store.generation()
 
     def put_skipped(self, folder: str, path: str, fingerprint: Fingerprint, reason: str) -> None:
@@ -248,6 +263,7 @@ class Indexes:
 def rules_of(embedder: Embedder) -> str:
     """Name everything that decides how a file becomes chunks, terms and vectors."""
     return (
+        f"extraction {extract.VERSION}, "
         f"chunking {chunking.VERSION}, tokenizing {tokenizing.VERSION}, "
         f"{embedder.max_tokens}{_EMBEDDER_MARK}{embedder.name}"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,10 @@ class Store:
     def close(self) -> None:
         """Close the database; the store cannot be used afterwards."""
         self._database.close()
+
+    def grouped(self) -> AbstractContextManager[None]:
+        """Commit what this thread writes during the block a few times a second."""
+        return self._database.grouped()
 
     # Folders and files
 

@@ -12,7 +12,7 @@ import pytest
 from retrieval import bulk, chunking
 from retrieval.library import Library
 from retrieval.types import LegChoice, Query
-from tests.fixtures.killed_indexing import POINTS, index_until_killed
+from tests.fixtures.killed_indexing import OFTEN, ONLY_IN_A_REBUILD, POINTS, index_until_killed
 from tests.fixtures.word_embedder import WordEmbedder
 
 NOTES = 200
@@ -176,20 +176,20 @@ def test_killed_at_every_point_it_goes_on(
     folder.random.shuffle(points)
     for number, point in enumerate(points):
         folder.change()
-        if number % 2:  # Other rules: this run rebuilds the index, or goes on doing so.
+        if point in ONLY_IN_A_REBUILD or number % 4 == 0:
             name, version = index.rules
-            rules = (f"words@{number}", version) if number % 4 == 1 else (name, version + 1)
-            index.rules = rules
-            monkeypatch.setattr(chunking, "VERSION", rules[1])
-        if index.run(point=(point, folder.random.randint(1, 4))):
+            index.rules = (f"words@{number}", version) if number % 2 else (name, version + 1)
+            monkeypatch.setattr(chunking, "VERSION", index.rules[1])
+        if index.run(point=(point, folder.random.randint(1, OFTEN.get(point, 1)))):
             reached.add(point)
         index.check()
+    assert reached == set(POINTS)
     assert not index.run()
     index.check()
     _equals_a_fresh_one(index, tmp_path)
     _embedded_little_twice(index)
-    assert sorted(p.name for p in index.directory.glob("generation-*") if p.is_dir()) != []
-    assert len(reached) > len(POINTS) // 2
+    assert len([p for p in index.directory.glob("generation-*") if p.is_dir()]) == 1
+    assert index.kills + KILLS_AT_RANDOM >= 40
 
 
 def test_a_database_that_was_killed_is_not_locked(index: Index) -> None:
@@ -197,4 +197,4 @@ def test_a_database_that_was_killed_is_not_locked(index: Index) -> None:
     assert index.run(point=("inside a file's transaction", 20))
     with sqlite3.connect(index.directory / "index.sqlite3", timeout=0.0) as database:
         database.execute("BEGIN IMMEDIATE")
-        assert database.execute("SELECT count(*) FROM files").fetchone() == (19,)
+        assert database.execute("SELECT count(*) FROM files").fetchone()[0] < 20

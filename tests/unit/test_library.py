@@ -19,6 +19,7 @@ from retrieval.errors import (
     IndexMissingError,
     VectorIndexError,
 )
+from retrieval.fusion import LEG_WEIGHTS
 from retrieval.library import Library
 from retrieval.types import Forgotten, LegChoice, Progress, Query, SearchResult
 from retrieval.vectors import VectorIndex
@@ -283,8 +284,11 @@ def test_a_leg_weighs_what_it_covers(library: Library, notes: Path, embedder: Wo
     (notes / "more.md").write_text("More about tea.")
     library.index(notes, embed=False)
     result = library.search(Query("tea"))
-    weights = {c.leg: c.weight for p in result.passages for c in p.contributions}
-    assert weights == {"bm25": 1.0, "vector": 0.75}
+    explanation = library.search(Query("tea", explain=True)).explanation
+    assert explanation is not None
+    weights = dict(explanation.weights)
+    assert weights == {"bm25": LEG_WEIGHTS["bm25"], "vector": 0.75 * LEG_WEIGHTS["vector"]}
+    assert "meaning covers 75% of the chunks" in explanation.why_weights
     assert result.stale
     assert any("1 of 4 chunks" in n for n in result.notices)
 
@@ -299,7 +303,10 @@ def test_progress_counts_up_to_its_total(library: Library, notes: Path) -> None:
         assert done[-1] == 3
 
 
-def test_a_stop_keeps_what_was_done(library: Library, notes: Path, embedder: WordEmbedder) -> None:
+def test_a_stop_keeps_what_was_done(
+    library: Library, notes: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.database._GROUP_SECONDS", 0.0)  # The run is over in less.
     with pytest.raises(IndexCancelled):
         library.index(notes, cancelled=lambda: library.status(notes).notes == 2)
     assert library.status(notes).notes == 2
