@@ -17,6 +17,8 @@ from retrieval.model_folder import require_transformer, safe_weights
 from retrieval.types import Reranker
 
 _MOST_TEXTS = 16
+_LEAST_WORK = 400
+"""Characters that a shorter question and passage are counted as: they take hardly less time."""
 _SHARE = 0.5
 """Share of the time left that a batch may take by its estimate: estimates err."""
 
@@ -65,7 +67,7 @@ def _size(query: str, texts: Sequence[str], left: float, pace: float) -> int:
 
 def _work(query: str, texts: Sequence[str]) -> int:
     """Measure a batch by its characters, padding to the longest included."""
-    return (len(query) + max(len(text) for text in texts) + 1) * len(texts)
+    return max(len(query) + max(map(len, texts)), _LEAST_WORK) * len(texts)
 
 
 class CrossEncoderReranker:

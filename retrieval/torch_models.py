@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PACKAGE = "sentence_transformers"
-_NOT_NEEDED = ("scipy", "sklearn")  # For training and for detecting objects in pictures.
+_NOT_NEEDED = ("PIL", "accelerate", "datasets", "scipy", "sklearn")  # For training and pictures.
 _IMPORTING = threading.RLock()
 _LOG = logging.getLogger("alcove.torch")
 
@@ -63,7 +64,8 @@ def choose_placement(found: Accelerators) -> Placement:
 
 def accelerators() -> Accelerators:
     """Ask torch what there is."""
-    import torch
+    with without_collecting():
+        import torch
 
     cuda = torch.cuda.is_available()
     return Accelerators(
@@ -95,7 +97,7 @@ def load_on(place: Callable[[Placement], T], chosen: Placement) -> tuple[T, Plac
 
 def load_embedding_modules(path: Path, modules: tuple[Module, ...], placement: Placement) -> Any:  # noqa: ANN401 - torch's types stay below
     """Load a model of sentence-transformers as a ``torch.nn.Sequential``: features in and out."""
-    with without_collecting(), _IMPORTING, quiet():
+    with without_collecting(), _IMPORTING:
         torch = importlib.import_module("torch")
 
         def load() -> Any:  # noqa: ANN401
@@ -116,7 +118,7 @@ def load_embedding_modules(path: Path, modules: tuple[Module, ...], placement: P
 
 def load_cross_encoder(path: Path, placement: Placement) -> Any:  # noqa: ANN401
     """Load a ``CrossEncoder`` of sentence-transformers that gives scores from 0 to 1."""
-    with without_collecting(), _IMPORTING, quiet():
+    with without_collecting(), _IMPORTING:
         torch = importlib.import_module("torch")
 
         def load() -> Any:  # noqa: ANN401
@@ -143,15 +145,18 @@ def _lean(load: Callable[[], T]) -> T:
     Another version of the package may be built otherwise; what is wrong with the model itself
     fails again.
     """
+    # What transformers did not find when it was first imported it goes without for good.
+    without = () if "transformers" in sys.modules else _NOT_NEEDED
     try:
-        with lean_imports(_PACKAGE, _NOT_NEEDED):
+        with lean_imports(_PACKAGE, without), quiet():
             return load()
     except Exception as error:
         if is_out_of_memory(error):
             raise
         _LOG.info("%s is imported whole: %r", _PACKAGE, error)
-    importlib.import_module(_PACKAGE)
-    return load()
+    with quiet():
+        importlib.import_module(_PACKAGE)
+        return load()
 
 
 @contextmanager
