@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from retrieval.types import (
 )
 from retrieval.vector_table import Unembedded
 
+_WAIT_SECONDS = 0.05
 _MOST_FILES = 200
 """Files that an update takes one by one; for more of them a scan is no slower."""
 
@@ -73,7 +74,7 @@ class Indexer:
         root = require_folder(folder)
         reporter = Reporter(report, cancelled)
         wait = lock_wait(background=background)
-        with self._one_at_a_time, self._indexes.writing(wait, reporter.wait):
+        with self.alone(reporter.wait), self._indexes.writing(wait, reporter.wait):
             self._running = str(root)
             try:
                 return self._run(root, reporter, embed, background, started)
@@ -81,10 +82,17 @@ class Indexer:
                 self._running = None
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep runs and forgetting in this process out during the block."""
-        with self._one_at_a_time:
+    def alone(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Keep runs and forgetting in this process out during the block.
+
+        ``waiting`` is called while one of them is under way, and may raise to stop.
+        """
+        while not self._one_at_a_time.acquire(timeout=_WAIT_SECONDS):
+            waiting()
+        try:
             yield
+        finally:
+            self._one_at_a_time.release()
 
     def refresh(self, folder: Path, paths: Sequence[str], most: int) -> None:
         """Bring a few files up to date, with vectors when the embedder is loaded.

@@ -101,15 +101,18 @@ class Library:
         folder: str | Path,
         on_change: OnChange,
         cancelled: Cancelled = never_cancelled,
+        others: bool = False,
     ) -> None:
         """Index a folder, then follow its changes into the index until cancelled.
 
         A file is found in both legs a second or so after it was saved. ``on_change`` gets what
         was done, and notices; nothing is said of changes that made no difference. Waits for a
         folder that is not there, and ends when it is taken out of the index. An index that must
-        be rebuilt is kept up to date as it is: that is for ``index``.
+        be rebuilt is kept up to date as it is: that is for ``index``. With ``others`` every other
+        folder that is indexed now is followed as well.
         """
-        self._live.watch(folder, on_change, cancelled)
+        watch = self._live.watch_all if others else self._live.watch
+        watch(folder, on_change, cancelled)
 
     def forget(self, folder: str | Path) -> Forgotten | None:
         """Take a folder, or a collection by its name, out of the index; its files are left alone.

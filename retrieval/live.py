@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -54,6 +55,29 @@ class Live:
                 return
             if report.added or report.changed or report.removed or report.notices:
                 on_change(report)
+
+    def watch_all(self, folder: str | Path, on_change: OnChange, cancelled: Cancelled) -> None:
+        """Watch a folder, and meanwhile every other folder that is indexed now."""
+        with self._current.using() as opened:
+            others = set(opened.indexes.store.folders()) - {str(resolve_folder(folder))}
+        ended = threading.Event()
+
+        def stop() -> bool:
+            return ended.is_set() or cancelled()
+
+        threads = [
+            threading.Thread(target=self.watch, args=(other, on_change, stop), name="watching")
+            for other in sorted(others)
+        ]
+        for thread in threads:
+            thread.daemon = True  # A run that takes long must not keep the process.
+            thread.start()
+        try:
+            self.watch(folder, on_change, cancelled)
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
 
     def _directories(self, root: Path) -> tuple[str, ...]:
         return scan_folder(root, self._max_bytes).directories

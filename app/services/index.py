@@ -48,6 +48,15 @@ class NoteIndex(Protocol):
     def status(self, folder: Path | None = None) -> IndexStatus:
         """Tell what is in the index."""
 
+    def watch(
+        self,
+        folder: Path,
+        on_change: Callable[[IndexReport], None],
+        cancelled: Cancelled = ...,
+        others: bool = ...,
+    ) -> None:
+        """Follow the changes of a folder into the index."""
+
     def warm(self) -> None:
         """Load what the vector leg needs."""
 
@@ -58,7 +67,12 @@ class NoteIndex(Protocol):
 class IndexService:
     """Runs in the child: searches answer while a folder is being indexed."""
 
-    lanes: Mapping[str, str] = {"search": "search", "warm": "warm", "status": "status"}
+    lanes: Mapping[str, str] = {
+        "search": "search",
+        "warm": "warm",
+        "status": "status",
+        "watch": "watch",
+    }
 
     def __init__(self, build: Callable[[], NoteIndex]) -> None:
         self._index_of_notes = build()
@@ -69,6 +83,7 @@ class IndexService:
             "search": self._search,
             "status": self._status,
             "warm": self._warm,
+            "watch": self._watch,
         }
 
     def close(self) -> None:
@@ -94,6 +109,9 @@ class IndexService:
     def _warm(self, _: Job) -> None:
         self._index_of_notes.warm()
 
+    def _watch(self, job: Job, folder: Path) -> None:
+        self._index_of_notes.watch(folder, job.emit, job.cancelled, others=True)
+
 
 class IndexClient(ServiceClient):
     """The index, as the app sees it: a ``Searcher`` that lives in the child."""
@@ -113,6 +131,20 @@ class IndexClient(ServiceClient):
     def cancel_indexing(self) -> None:
         """Stop the running ``index`` soon; what it did is kept. Thread-safe."""
         for pending in self._pending("index"):
+            pending.cancel()
+
+    def watch(self, folder: Path, changed: Callable[[IndexReport], None]) -> None:
+        """Follow the changes of a folder, and of every other that is indexed, into the index.
+
+        Tells of each run that changed something, until ``cancel_watching``, until the folder is
+        forgotten, or until the process ends: that raises ``ServiceDied``. Thread-safe.
+        """
+        with self._calling("watch", folder) as pending:
+            pending.result(lambda event: changed(event) if isinstance(event, IndexReport) else None)
+
+    def cancel_watching(self) -> None:
+        """Have ``watch`` return soon. Thread-safe."""
+        for pending in self._pending("watch"):
             pending.cancel()
 
     def search(self, query: Query) -> SearchResult:

@@ -64,6 +64,13 @@ def _wait(done: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the folder more often, so that the tests take less time."""
+    monkeypatch.setattr(watching, "_TICK_MS", 100)
+    monkeypatch.setattr(watching, "_STEP_MS", 30)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "notes"
@@ -136,6 +143,28 @@ def test_directories_that_come_are_followed_inside(watched: Watched, folder: Pat
     watched.knows("tea.md", "sub/bread.md", "c/b/deep.md", "c/b/deeper.md")
     (folder / "c/b/deep.md").write_text("# Deep\n\nquokka\n")
     watched.holds("c/b/deep.md", "quokka")
+
+
+def test_every_other_collection_is_followed_too(tmp_path: Path, folder: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    reports: list[IndexReport] = []
+    cancelled = threading.Event()
+    with Library(tmp_path / "index", WordEmbedder()) as library:
+        library.index(other)
+        thread = threading.Thread(
+            target=library.watch, args=(folder, reports.append, cancelled.is_set, True)
+        )
+        thread.start()
+        try:
+            _wait(lambda: len(library._indexes.store.files(str(folder))) == 2)
+            (other / "there.md").write_text("# There\n")
+            _wait(lambda: bool(library.chunks(other, "there.md")))
+        finally:
+            cancelled.set()
+            thread.join(DEADLINE_SECONDS)
+        assert not thread.is_alive()
+    assert sum(report.added for report in reports) == 3
 
 
 def test_ignore_files_count_at_once(watched: Watched, folder: Path) -> None:
