@@ -94,16 +94,6 @@ class VectorTable:
         )
         return int(rows[0][0])
 
-    def texts_of(self, ids: Sequence[str]) -> list[bytes]:
-        """Give the distinct texts of chunks; unknown ones are left out."""
-        found: dict[bytes, None] = {}
-        for some in slices(ids):
-            rows = self._database.read(
-                f"SELECT text_hash FROM chunks WHERE id IN {marks(some)}", some
-            )
-            found.update((key, None) for (key,) in rows)
-        return list(found)
-
     def chunks_of(self, keys: Sequence[bytes]) -> dict[bytes, list[tuple[str, str]]]:
         """Give id and folder of the chunks that have each of these texts, in a fixed order."""
         found: dict[bytes, list[tuple[str, str]]] = {}

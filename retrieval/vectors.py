@@ -90,11 +90,6 @@ class VectorLeg(ABC):
     def _waiting(self) -> Sequence[bytes]:
         """Give the texts that Chroma does not have yet."""
 
-    def add(self, chunk_ids: Sequence[str]) -> None:
-        """Add the chunks that have a vector in the store."""
-        if chunk_ids:
-            self.add_texts(self._table.texts_of(chunk_ids))
-
     def search(
         self,
         query: str,
@@ -248,20 +243,23 @@ class VectorIndex(VectorLeg):
         with self._lock:
             self._late.update(dict.fromkeys(keys))
             if len(self._late) >= _ADD_AT_ONCE:
-                self.flush()
+                self._hand_over()
 
     def remove(self, chunk_ids: Sequence[str]) -> None:
         """Hear of chunks that are gone from the store; their texts may be others' as well."""
         with self._lock:
             self._removed += len(chunk_ids)
-            if self._open and self._removed >= _LEFTOVERS:
-                self._synchronise()
 
     def flush(self) -> None:
-        """Hand Chroma the texts that wait for it."""
+        """Hand Chroma what waits for it, and take from it what nobody has any more."""
         with self._lock:
-            if not self._late:
-                return
+            if self._removed >= _LEFTOVERS:
+                self._synchronise()
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Hand Chroma the texts that wait for it."""
+        if self._late:
             for keys, vectors in self._table.vectors(self._embedder.name, list(self._late)):
                 self._chroma.add(keys, vectors)
             self._late.clear()
@@ -279,7 +277,7 @@ class VectorIndex(VectorLeg):
         self._chroma.remove(sorted(held - wanted))
         self._removed = 0
         self._late = dict.fromkeys(sorted(wanted - held))
-        self.flush()
+        self._hand_over()
 
     def _start(self, synchronise: bool) -> None:
         try:
