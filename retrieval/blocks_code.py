@@ -175,6 +175,8 @@ class _Walk:
         """Put the head of a definition before what is in it: all lines up to its first member."""
         head = next((n for n in range(number, len(self.blocks)) if self.blocks[n].heading), number)
         last = self.blocks[head].first - 1
+        while last >= first and not self.lines[last].strip():
+            last -= 1
         self.blocks[number:head] = [Block(first, last, depth, heading)] if last >= first else []
 
     def _is_apart(self, row: int) -> bool:

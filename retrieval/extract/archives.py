@@ -73,6 +73,8 @@ def parse_xml(data: bytes) -> _Element:
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True
     )
     root = etree.fromstring(data, parser)
+    if any(error.type_name == "ERR_RESOURCE_LIMIT" for error in parser.error_log):
+        raise UnusableNoteError("its XML is made to take more memory than there is")
     if root is None:
         raise UnusableNoteError("its XML cannot be read")
     return root

@@ -25,7 +25,7 @@ _BLOCKS = _words(
     "address article aside body center dd details div dl dt fieldset figcaption figure footer form"
     " header hgroup html legend li main p section summary tbody td tfoot th thead tr"
 )
-_INSIDE_LAYOUT = _words("table h1 h2 h3 h4 h5 h6 ul ol pre p")
+_INSIDE_LAYOUT = _words("table h1 h2 h3 h4 h5 h6 ul ol pre")
 _HEADING = re.compile(r"h([1-6])$")
 _SPACE = re.compile(r"[ \t\n\r\f]+")
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]{1,40})", re.IGNORECASE)

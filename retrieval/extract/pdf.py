@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_PAGES = 5000
 _MOST_SECONDS = 120.0
+_FEW_LINES = 4
 _APART = 1.4  # Of the usual distance between two lines.
 _MOST_PAGE_CHARACTERS = 1_000_000
 _PASSWORD, _SECURITY = 4, 5  # FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
@@ -97,16 +98,23 @@ def _with_paragraphs(page: PdfTextPage, text: str) -> str:
     """Put a blank line where the distance between two lines is larger than usual on the page."""
     lines = text.split("\r\n")
     bottoms: list[float | None] = []
+    heights: list[float] = []
     start = 0
     for line in lines:
         letter = start + len(line) - len(line.lstrip())
-        bottoms.append(page.get_charbox(letter)[1] if line.strip() else None)
+        if line.strip():
+            _, bottom, _, top = page.get_charbox(letter, loose=True)
+            heights.append(top - bottom)
+        bottoms.append(bottom if line.strip() else None)
         start += len(line) + 2
     gaps = [
         above - below if above is not None and below is not None else 0.0
         for above, below in pairwise(bottoms)
     ]
-    usual = median([gap for gap in gaps if gap > 1.0] or [0.0])
+    steps = [gap for gap in gaps if gap > 1.0] or [0.0]
+    usual = median(steps)
+    if len(steps) < _FEW_LINES:  # Too few to tell; a line is about a third higher than its letters.
+        usual = min(usual, 1.35 * median(heights or [0.0]))
     parts = lines[:1]
     for gap, line in zip(gaps, lines[1:], strict=True):
         is_apart = gap > _APART * usual or gap < -usual  # Further down, or up in the next column.
