@@ -210,7 +210,8 @@ def _print_passage(number: int, passage: Passage) -> None:
     ranks = "  ".join(f"{item.leg} #{item.rank}" for item in passage.contributions)
     if passage.reranked is not None:
         ranks += f"  reranker {passage.reranked.score:.2f}, was #{passage.reranked.fused_rank}"
-    say(f"{number:>2}  {place}   {ranks}   {passage.score:.3f}")
+    score = f"   {ranks}   {passage.score:.3f}" if passage.contributions else ""
+    say(f"{number:>2}  {place}{score}")
     if chunk.headings:
         say(f"    {one_line(' › '.join(chunk.headings))}")
     # Headings stand above already.
