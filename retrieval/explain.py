@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from retrieval.fusion import RRF_K, Fused
+from retrieval.fusion import RRF_K, Fused, Weights
 from retrieval.narrowing import fails
 from retrieval.request import Request
 from retrieval.standing import Left
@@ -17,8 +17,7 @@ MOST_CUTS = 20
 def explanation(
     request: Request,
     rankings: Mapping[Leg, Sequence[Hit]],
-    weights: Mapping[Leg, float],
-    why: str,
+    weights: Weights,
     cuts: Sequence[Cut],
 ) -> Explanation:
     """Put together how a ranking came about."""
@@ -29,8 +28,8 @@ def explanation(
         phrases=request.phrases,
         filters=request.conditions,
         k=RRF_K,
-        weights=tuple((leg, weights.get(leg, 1.0)) for leg in rankings),
-        why_weights=why,
+        weights=tuple((leg, weights.legs.get(leg, 1.0)) for leg in rankings),
+        why_weights=weights.why,
         found=tuple((leg, len(hits)) for leg, hits in rankings.items()),
         cuts=tuple(ordered[:MOST_CUTS]),
     )

@@ -160,6 +160,29 @@ class LexicalIndex(BM25Okapi):  # type: ignore[misc]
                 for rank, slot in enumerate(best.tolist(), start=1)
             ]
 
+    def ceiling(self, query: str) -> float:
+        """Give a score above that of every chunk: what all terms, endlessly often, would come to.
+
+        A term that no chunk holds counts as the rarest. 0 in a handful of chunks, where idf is not
+        positive and scores say nothing good of a match.
+        """
+        wanted = Counter(self.tokenizer(query))
+        with self._lock:
+            if not self.corpus_size or not wanted:
+                return 0.0
+            self._settle()
+            idf = self._idf if self._idf is not None else self._all_idf()
+            if self.average_idf <= 0:
+                return 0.0
+            numbers = self._vocabulary(list(wanted))
+            unknown = float(np.log(self.corpus_size + 0.5) - np.log(0.5))
+            total = 0.0
+            for term, count in wanted.items():
+                number = numbers.get(term, len(idf))
+                held = number < len(idf) and self._document_frequency[number] > 0
+                total += count * (float(idf[number]) if held else unknown)
+            return total * (float(self.k1) + 1)
+
     def holding(self, text: str) -> list[str] | None:
         """Give the ids of the chunks that hold every term of a text; None when it has no term."""
         wanted = set(self.tokenizer(text))

@@ -15,7 +15,7 @@ from retrieval.explain import (
     explanation,
 )
 from retrieval.freshness import Freshness
-from retrieval.fusion import Fused, fuse
+from retrieval.fusion import Fused, Weights, fuse, weigh
 from retrieval.indexer import Indexer
 from retrieval.indexes import Indexes
 from retrieval.narrowing import allowed_chunks, why_none
@@ -42,10 +42,8 @@ class _Found:
 
     rankings: Mapping[Leg, Sequence[Hit]]
     """The ranking of each leg that took part."""
-    weights: Mapping[Leg, float]
-    """Weight of each leg."""
-    why: str
-    """What the weights come from."""
+    weights: Weights
+    """How much the hits of each leg count, and why."""
     fused: Sequence[Fused]
     """The fused ranking."""
     allowed: frozenset[str] | None
@@ -116,13 +114,13 @@ class Searcher:
         rankings: Mapping[Leg, Sequence[Hit]] = {}
         if request.text and within != frozenset():
             rankings = self._rank(query, request, replace(scope, within=within), notices)
-        weights, why = self._weights(scope, rankings)
+        weights = self._weights(query, request, scope, rankings)
         fused: Sequence[Fused] = fuse(rankings, weights)
         if not fused and (allowed or not request.text):
             fused = self._newest(scope, within)
         most = max(query.k, self._reordering.depth) if query.rerank else query.k
         selection = self._standing.select(fused, most)
-        return _Found(rankings, weights, why, fused, allowed, selection)
+        return _Found(rankings, weights, fused, allowed, selection)
 
     def _rank(
         self, query: Query, request: Request, scope: Scope, notices: list[str]
@@ -155,15 +153,16 @@ class Searcher:
         return [Fused(chunk_id, 0.0, ()) for chunk_id in first.values()]
 
     def _weights(
-        self, scope: Scope, rankings: Mapping[Leg, Sequence[Hit]]
-    ) -> tuple[Mapping[Leg, float], str]:
-        """Weigh each leg by the share of the chunks that it covers."""
-        if len(rankings) < 2:
-            return dict.fromkeys(rankings, 1.0), "one leg alone"
-        coverage = self._freshness.coverage(scope)
-        share = coverage["vector"]
-        why = "each leg by the share of the chunks that it covers"
-        return coverage, why if share < 1 else "both legs cover every chunk"
+        self,
+        query: Query,
+        request: Request,
+        scope: Scope,
+        rankings: Mapping[Leg, Sequence[Hit]],
+    ) -> Weights:
+        """Weigh the legs by the evidence that each has for this query."""
+        both = len(rankings) > 1
+        ceiling = self._indexes.lexical().ceiling(request.keywords) if both else 0.0
+        return weigh(rankings, self._freshness.coverage(scope), ceiling, query.depth)
 
     def _can_use_vectors(self, query: Query, scope: Scope, notices: list[str]) -> bool:
         """Say whether the vector leg takes part, and why not."""
@@ -213,7 +212,8 @@ class Searcher:
         cuts += cuts_beyond(more, query.k)
         if found.allowed is not None and request.text:
             rankings = self._rank(query, request, scope, [])
-            fused = fuse(rankings, self._weights(scope, rankings)[0])[:MOST_CUTS]
+            weights = self._weights(query, request, scope, rankings)
+            fused = fuse(rankings, weights)[:MOST_CUTS]
             out = self._indexes.store.chunks([item.chunk_id for item in fused])
             cuts += cuts_kept_out(request, fused, found.allowed, out)
-        return explanation(request, found.rankings, found.weights, found.why, cuts)
+        return explanation(request, found.rankings, found.weights, cuts)
