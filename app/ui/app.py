@@ -17,6 +17,7 @@ from textual.screen import Screen
 from app.safe_text import one_line
 from app.types import Mode
 from app.ui import messages
+from app.ui.hangup import watch_terminal
 from app.ui.jobs import Jobs
 from app.ui.screens.chat import MODE_NAMES, ChatScreen
 from app.ui.theme import THEMES
@@ -273,6 +274,7 @@ def _named_keys(owner: type[DOMNode]) -> dict[str, str]:
 
 def run(workspace: Workspace, sample_folder: Path) -> int:
     """Run the app until the person quits; the children end with it."""
+    watch_terminal(workspace.close)
     try:
         return AlcoveApp(workspace, sample=workspace.folder == sample_folder).run() or 0
     finally:

@@ -63,6 +63,16 @@ class Terminal:
             pass
         return self.process.wait(1)
 
+    def hang_up(self) -> None:
+        """Close the terminal, as closing its window does."""
+        os.close(self._master)
+        self._master = -1
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the terminal was closed."""
+        return self._master < 0
+
     def children(self, name: str = "") -> list[psutil.Process]:
         """List the app's child processes, or those of one service."""
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -104,10 +114,12 @@ def terminal(
         start_new_session=True,
     )
     os.close(slave)
+    opened = Terminal(master, process, size)
     try:
-        yield Terminal(master, process, size)
+        yield opened
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait()
-        os.close(master)
+        if not opened.hung_up:
+            os.close(master)

@@ -116,6 +116,17 @@ def test_killed_outright_it_leaves_no_orphans(home: Home) -> None:
         assert not alive
 
 
+def test_a_closed_terminal_ends_it_and_its_children(home: Home) -> None:
+    with alcove(home) as screen:
+        screen.wait("Ask your notes.")
+        screen.wait(lambda _: len(screen.children("_serve")) >= 1)
+        children = screen.children()
+        screen.hang_up()
+        screen.process.wait(30)
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert not alive
+
+
 def test_the_first_screen_names_the_folder_and_nothing_else_is_asked(home: Home) -> None:
     with alcove(home, NARROW) as screen:
         shown = screen.wait("A model that fits this machine")
