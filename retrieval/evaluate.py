@@ -17,6 +17,7 @@ from retrieval.errors import EvaluationError
 from retrieval.library import Library
 from retrieval.measures import MEASURES
 from retrieval.notes import resolve_folder
+from retrieval.query import as_words
 from retrieval.systems import (
     Comparison,
     Ranking,
@@ -152,7 +153,7 @@ def _rank(search: Search, text: str, system: System) -> Ranking:
     """
     depth = DEPTH
     while True:
-        result = search(Query(text, k=2 * depth, depth=depth))
+        result = search(Query(as_words(text), k=2 * depth, depth=depth))
         ranking = _best_chunks(result, system)
         alone = system in {"bm25", "vector"}
         if not alone or len(ranking) >= DOCUMENTS or result.found < depth:

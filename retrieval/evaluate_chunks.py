@@ -15,6 +15,7 @@ from retrieval.evaluate import index_alone
 from retrieval.json_lines import records, text_of
 from retrieval.library import Library
 from retrieval.notes import resolve_folder
+from retrieval.query import as_words
 from retrieval.spans import Span, locate, precision_omega, span_scores
 from retrieval.systems import Comparison, Score, Search, System, SystemResult, compare, measure
 from retrieval.types import Query, Report, ignore_progress
@@ -135,7 +136,7 @@ def _scorer(data: SpanDataset, spans: Mapping[str, Mapping[str, Span]], k: int) 
         question = data.questions[name]
         here: list[Span] = []
         elsewhere = 0
-        for passage in search(Query(question.text, k=k)).passages:
+        for passage in search(Query(as_words(question.text), k=k)).passages:
             chunk = passage.chunk
             if chunk.note_path == _file(question.corpus):
                 here.append(spans[question.corpus][chunk.id])

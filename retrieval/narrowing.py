@@ -37,7 +37,7 @@ def why_none(indexes: Indexes, request: Request, scope: Scope) -> str:
             return f"No note there meets these conditions: {conditions}."
     for phrase in request.phrases:
         if not _saying(indexes, phrase, None):
-            return f"No note says “{phrase}” word for word; without quotation marks, words do."
+            return f"No passage says “{phrase}” word for word; without quotation marks, words do."
     if request.narrows:
         return "No passage meets all the conditions at once."
     return ""

@@ -66,6 +66,12 @@ def parse_query(text: str, now: float) -> ParsedQuery:
     )
 
 
+def as_words(text: str) -> str:
+    """Write a question that was not meant for this syntax, so that all of it is words."""
+    text = re.sub(f"[{_QUOTES}]", " ", text)
+    return re.sub(rf"(?<!\S)(-?(?:{'|'.join(OPERATORS)})):(?=\S)", r"\1: ", text)
+
+
 class _Reader:
     """Sorts the parts of one query."""
 
@@ -85,7 +91,8 @@ class _Reader:
         """Keep one part, and give the words that it leaves in the query."""
         if part["phrase"] is None:
             return self._operator(part)
-        phrase = " ".join(part["phrase"][1:-1].split())
+        # American English puts the stop that ends a sentence inside the quotation marks.
+        phrase = " ".join(part["phrase"][1:-1].split()).rstrip(".,;")
         if not re.search(r"\w", phrase):
             return part[0]
         (self.without if part["without"] else self.phrases).append(phrase)

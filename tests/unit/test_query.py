@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.query import OPERATORS, ParsedQuery, parse_query
+from retrieval.query import OPERATORS, ParsedQuery, as_words, parse_query
 from retrieval.types import Filters
 
 NOW = datetime.datetime(2026, 3, 31, 12, 30).timestamp()
@@ -137,6 +137,19 @@ def test_no_ordinary_word_is_lost(words: list[str], operators: list[str]) -> Non
     assert [word for word in kept if word not in {"b", "c"}] == [
         word for word in words if word not in {"b", "c"}
     ]
+
+
+def test_a_stop_inside_the_quotation_marks_is_not_part_of_the_phrase() -> None:
+    assert parse('called "artificial cells." Why?').phrases == ("artificial cells",)
+    assert parse('".gitignore"').phrases == (".gitignore",)
+
+
+@given(st.text(alphabet=st.sampled_from('ab" -:“”«»/#path tag:')) | st.text())
+def test_a_question_made_words_has_no_syntax(text: str) -> None:
+    parsed = parse(as_words(text))
+    assert (parsed.phrases, parsed.without, parsed.places) == ((), (), ())
+    assert parsed.filters == Filters()
+    assert parsed.text == " ".join(as_words(text).split())
 
 
 def test_every_operator_is_read() -> None:
