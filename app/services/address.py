@@ -17,8 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-NAME = "index.sock"
-"""Name of the socket in the index directory."""
+from app.services import SOCKET_NAME
 
 LONGEST = 100
 """Bytes of a path that fit a socket's address on every system."""
@@ -43,7 +42,7 @@ class Place:
     def __init__(self, directory: Path, descriptors: Path = DESCRIPTORS) -> None:
         self._directory = directory
         self._descriptors = descriptors
-        self.path = directory / NAME
+        self.path = directory / SOCKET_NAME
         """The socket, or the file that names it."""
 
     def exists(self) -> bool:
@@ -70,7 +69,7 @@ class Place:
         Raises ``OSError`` and ``NotOursError``.
         """
         _require_ours(self._directory, stat.S_ISDIR)
-        with (self._directory / f"{NAME}.lock").open("ab") as lock:
+        with (self._directory / f"{SOCKET_NAME}.lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self.exists() and self._served():
                 return None

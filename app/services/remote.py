@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from app.errors import ServiceDied
+from app.services import SOCKET_NAME
 from retrieval.notes import resolve_folder
 from retrieval.types import (
     Cancelled,
@@ -216,13 +218,12 @@ def connect(
     That is so when there is no such process, it belongs to somebody else, it is another version of
     Alcove, or it has other settings. Takes half a second at most.
     """
-    from app.services.address import Place, peer_uid
-
-    place = Place(directory)
-    if not place.exists():
+    if not os.path.lexists(directory / SOCKET_NAME):
         return None
+    from app.services.address import Place, peer_uid
     from app.services.wire import WireError, identify
 
+    place = Place(directory)
     ours = identify(directory, settings)
     line = _call(place, uid_of or peer_uid)
     if line is None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from app.services import SOCKET_NAME as NAME
 from app.services.address import (
     LONGEST,
-    NAME,
     NotOursError,
     Place,
     peer_uid,

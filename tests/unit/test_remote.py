@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from app.errors import ServiceDied
+from app.services import SOCKET_NAME, remote, wire
 from app.services import listener as listening
-from app.services import remote, wire
-from app.services.address import NAME, Place
+from app.services.address import Place
 from app.services.child import Job, Method
 from app.services.index import IndexService
 from app.services.listener import Listener
@@ -328,7 +328,7 @@ def test_no_socket_another_version_other_settings_or_user_mean_doing_it_oneself(
     app.listener = app.listen()
     assert connect(app.index, Settings(), app.open, lambda _: stranger) is None
     app.listener.close()
-    assert not (app.index / NAME).exists()
+    assert not (app.index / SOCKET_NAME).exists()
     assert app.connect() is None
 
 
@@ -431,4 +431,4 @@ def test_a_path_that_is_too_long(tmp_path: Path) -> None:
     assert notes.index(app.notes).added == 3
     notes.close()
     app.close()
-    assert not (app.index / NAME).exists()
+    assert not (app.index / SOCKET_NAME).exists()
