@@ -17,7 +17,7 @@ from pathlib import Path
 
 from retrieval.bulk import batches, embed_in_batches
 from retrieval.errors import FolderError
-from retrieval.folders import require_folder, resolve_folder
+from retrieval.folders import folder_problem, require_folder, resolve_folder
 from retrieval.indexes import Indexes
 from retrieval.notes import UnusableNoteError, read_bytes
 from retrieval.progress import Reporter, lock_wait
@@ -124,7 +124,9 @@ class Indexer:
         reporter = Reporter(report, cancelled)
         folder = str(root)
         with self._indexes.writing(math.inf, reporter.wait):
-            if len(paths) > _MOST_FILES or folder not in self._store.folders():
+            # Of a folder that went away it is not known what is gone.
+            cannot = folder not in self._store.folders() or folder_problem(root)
+            if cannot or len(paths) > _MOST_FILES:
                 return None
             known = {path: self._store.file(folder, path) for path in sorted(paths)}
             if any(file is None and Path(root, path).exists() for path, file in known.items()):
