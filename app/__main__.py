@@ -18,13 +18,11 @@ from models.errors import ModelError
 from retrieval.errors import IndexMissingError, RetrievalError
 
 if TYPE_CHECKING:
-    import argparse
-
     from app.conversation import ConversationStore
     from app.services.child import Service
     from app.services.engine import EngineClient
     from app.services.index import IndexClient
-    from app.tools import Notes, Tools
+    from app.tools import Notes
     from app.workspace import Workspace
     from models.catalog import CatalogEntry
     from models.download import HubDownloader
@@ -252,6 +250,7 @@ def _guarded(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    from app.cli.commands import find_command
     from app.cli.parser import COMMANDS, build_app_parser, build_command_parser
 
     composition = Composition()
@@ -259,38 +258,9 @@ def _run(arguments: list[str]) -> int:
         parsed = build_command_parser().parse_args(arguments)
         if parsed.command == "search":
             gc.disable()  # A process of seconds: its thousands of modules are no garbage.
-        return _find_command(parsed.command)(parsed, composition)
+        return find_command(parsed.command)(parsed, composition)
     parsed = build_app_parser().parse_args(arguments)
     return _open_app(composition, parsed.folder)
-
-
-def _find_command(name: str) -> Callable[[argparse.Namespace, Tools], int]:
-    """Import a command and what it needs; what the others need would only make it slower."""
-    if name == "ask":
-        from app.cli.ask import ask
-
-        return ask
-    if name == "models":
-        from app.cli.models import models
-
-        return models
-    if name == "embedders":
-        from app.cli.embedders import embedders
-
-        return embedders
-    if name == "eval":
-        from app.cli.eval import evaluate_search
-
-        return evaluate_search
-    from app.cli import notes
-
-    commands = {
-        "index": notes.index_folder,
-        "search": notes.search,
-        "status": notes.status,
-        "forget": notes.forget,
-    }
-    return commands[name]
 
 
 def build_workspace(folder: Path, composition: Composition | None = None) -> Workspace:
