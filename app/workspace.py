@@ -72,6 +72,9 @@ class IndexProcess(Searcher, Protocol):
     def cancel_search(self) -> None:
         """Have the running ``search`` raise ``SearchStopped`` at once."""
 
+    def watch(self, folder: Path, changed: Callable[[IndexReport], None]) -> None:
+        """Follow a folder's changes until the process ends; tells of every run that came of one."""
+
     def status(self, folder: Path | None = None) -> IndexStatus:
         """Tell what is in the index."""
 
@@ -152,6 +155,10 @@ class Workspace:
         self._update_state(folder=str(self.folder))
         return self.index.index(self.folder, report)
 
+    def watch(self, changed: Callable[[IndexReport], None]) -> None:
+        """Follow the folder's changes until the index process ends."""
+        self.index.watch(self.folder, changed)
+
     def warm(self) -> None:
         """Load the vector leg; afterwards questions wait for it, as it is quick."""
         self.index.warm()
@@ -179,6 +186,7 @@ class Workspace:
             mode=self.mode,
             k=settings.search.passages,
             explain=True,
+            rerank=bool(settings.search.reranker),
             folders=(str(self.folder),),
             wait_for_vectors=self._ready.is_set(),
             max_tokens=settings.model.max_tokens,

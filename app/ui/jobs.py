@@ -40,6 +40,7 @@ class Jobs:
         self._downloading = False
         self._loading = False
         self._begun = False
+        self._watching = False
 
     @property
     def idle(self) -> bool:
@@ -141,7 +142,27 @@ class Jobs:
         finally:
             self._notes_read.set()
             self._post(messages.IndexRunEnded())
+        self._read_status()
+        self._watch()
+
+    def _read_status(self) -> None:
         self._post(messages.IndexStatusRead(self._workspace.status()))
+
+    def _watch(self) -> None:
+        """Follow changes of the notes from here on; rest is when nothing else runs."""
+        with self._lock:
+            if self._watching or not self._workspace.settings.index.watch:
+                return
+            self._watching = True
+
+        def follow() -> None:
+            try:
+                with contextlib.suppress(ServiceDied):  # told by _service_ended
+                    self._workspace.watch(lambda _: self._read_status())
+            finally:
+                self._watching = False
+
+        run_in_background("watch", follow, partial(self._say, severe=True))
 
     def _may_restart_index(self) -> bool:
         with self._lock:

@@ -10,7 +10,7 @@ from textual.widgets import Markdown, OptionList, Static, TextArea
 
 from app.errors import AppError, ServiceUnavailable
 from app.judgments import Judgments
-from app.settings import Settings
+from app.settings import IndexSettings, Settings
 from app.ui.app import AlcoveApp
 from app.ui.screens.dialogs import HelpDialog, LedgerDialog, NoteDialog
 from app.ui.screens.explain import ExplainDialog
@@ -531,3 +531,20 @@ async def test_marks_on_sources_are_kept_with_their_question(bench: Bench) -> No
         await pilot.press("plus")
         await wait_until(pilot, lambda: len(marks.all()) == 1)
         assert "you marked" not in str(cards[0].query_one(".body", Static).render())
+
+
+async def test_a_note_saved_while_the_app_is_open_is_counted_and_found(bench: Bench) -> None:
+    async with bench.running() as (app, pilot):
+        assert shown(app, "#status-index") == "3 notes ✓"
+        bench.index.write("log/2026-06-01.md", "The anchor windlass was greased.")
+        await wait_until(pilot, lambda: shown(app, "#status-index") == "4 notes ✓")
+        await ask(app, pilot, "what of the windlass?")
+        assert "windlass was greased" in answer(app)
+
+
+async def test_changes_are_not_followed_when_the_settings_say_so(bench: Bench) -> None:
+    bench.tools.settings = Settings(index=IndexSettings(watch=False))
+    async with bench.running() as (app, pilot):
+        bench.index.write("log/2026-06-01.md", "The anchor windlass was greased.")
+        await ask(app, pilot, QUESTION)
+        assert shown(app, "#status-index") == "3 notes ✓"
