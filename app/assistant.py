@@ -153,11 +153,20 @@ def _context(options: AskOptions) -> str:
     return "\n".join(filter(None, questions))
 
 
+def _searched_for(asked: _Asked) -> str:
+    """Give the words that were searched for: without operators, with what they go on from."""
+    from retrieval.follow_up import in_context
+    from retrieval.query import parse_query
+
+    words = parse_query(asked.question, 0.0).text
+    return in_context(words, _context(asked.options)).keywords
+
+
 def _quote(asked: _Asked) -> Iterator[AnswerEvent]:
     # Imported with the first answer: the stemmers are not needed for the first paint.
     from app.extractive import quoted_answer
 
-    text, citations = quoted_answer(asked.question, asked.result.passages)
+    text, citations = quoted_answer(_searched_for(asked), asked.result.passages)
     yield Delta(text)
     yield Finished(
         Answer(

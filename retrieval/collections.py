@@ -36,6 +36,14 @@ class Collections:
                 names[path] = free_name(path, names.values())
         return dict(sorted(names.items()))
 
+    def take_names(self, other: Collections) -> None:
+        """Give each folder the name that it has in another index."""
+        names = other.names()
+        with self._database.write() as db:
+            db.executemany(
+                "UPDATE folders SET name = ? WHERE path = ?", [(n, p) for p, n in names.items()]
+            )
+
     def named(self, name: str) -> str | None:
         """Give the folder of that name, whatever its case; nothing when there is none."""
         folded = name.casefold()

@@ -49,7 +49,7 @@ def parse_format(text: str) -> Format | None:
     """Read the name of a format; nothing when there is none of that name."""
     name = text.strip().casefold().removeprefix(".")
     if name in FORMATS:
-        return FORMATS[FORMATS.index(name)]  # type: ignore[arg-type]
+        return FORMATS[FORMATS.index(name)]
     return _ALIASES.get(name)
 
 

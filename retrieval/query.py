@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from retrieval.filters import FORMATS, WHEN, parse_format, parse_tag, parse_when
-from retrieval.types import Filters
+from retrieval.types import Filters, Format
 
 OPERATORS = ("path", "tag", "format", "after", "before", "in")
 """Words that, before a colon, say where to look."""
@@ -81,7 +81,7 @@ class _Reader:
         self.without: list[str] = []
         self.paths: list[str] = []
         self.tags: list[str] = []
-        self.formats: list[str] = []
+        self.formats: list[Format] = []
         self.after: list[float] = []
         self.before: list[float] = []
         self.places: list[str] = []

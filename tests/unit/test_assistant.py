@@ -9,9 +9,18 @@ import pytest
 from app.assistant import NOTHING_FOUND, NOTHING_YET, Assistant
 from app.conversation import ConversationStore
 from app.errors import ServiceDied
-from app.types import Answer, AnswerEvent, AskOptions, Finished, Retrieved, Searching
+from app.types import (
+    Answer,
+    AnswerEvent,
+    AskOptions,
+    Finished,
+    PastTurn,
+    Retrieved,
+    Searching,
+)
 from app.workspace import Workspace
 from models.types import Delta, LoadOptions, LocalModel, Prefilling
+from retrieval.types import Filters
 from tests.fixtures.fakes import QuotingEngine, TestTools, WordIndex, fixed_clock
 
 NOTES = (
@@ -50,6 +59,40 @@ def test_without_a_model_the_answer_is_quotes_whatever_was_asked_for() -> None:
     assert answer.mode == "quotes"
     assert "leaked at the hinge. [1]" in answer.text
     assert answer.citations[0].status == "quote"
+
+
+def test_a_question_is_searched_with_its_conditions_and_those_before_it() -> None:
+    index = WordIndex(NOTES)
+    past = tuple(PastTurn(f"Notes: {n}", "Said.", f"question\n{n}") for n in range(5))
+    options = AskOptions(
+        history=past,
+        folders=("boat",),
+        base="/home",
+        filters=Filters(tags=("x",)),
+        rerank=True,
+    )
+    list(Assistant(index).ask("and the hatches?", options))
+    (query,) = index.queries
+    assert query.context == "question 2\nquestion 3\nquestion 4"
+    assert (query.folders, query.base) == (("boat",), "/home")
+    assert query.filters == Filters(tags=("x",))
+    assert query.rerank
+
+
+def test_quotes_answer_a_follow_up_with_the_words_it_goes_on_from() -> None:
+    index = WordIndex([*NOTES, ("other.md", "It was dear. They sell rope, and stays.")])
+    past = (PastTurn("q", "a", "what leaked at the hinge"),)
+    answer = finished(list(Assistant(index).ask("the sealant?", AskOptions(history=past))))
+    assert answer.citations[0].path == "tests.md"
+    pronoun = AskOptions(history=(PastTurn("q", "a", "what is the sealant"),))
+    answer = finished(list(Assistant(index).ask("and where did it leak at?", pronoun)))
+    assert "The polyurethane sealant leaked at the hinge. [" in answer.text
+
+
+def test_operators_are_no_words_of_the_answer() -> None:
+    question = 'tag:rope "butyl tape" path:stays/**'
+    answer = finished(list(Assistant(WordIndex(NOTES)).ask(question, AskOptions())))
+    assert "Butyl tape stays soft on the hatches. [" in answer.text
 
 
 def test_nothing_found_is_said_without_asking_the_model() -> None:

@@ -42,8 +42,8 @@ def test_history_repeats_what_was_sent_and_plain_text_where_nothing_was() -> Non
     for one in (turn("A?", "Quoted."), asked_of_a_model("B?", "Said."), turn("C?", " ")):
         conversation.append(one)
     assert conversation.history() == (
-        PastTurn("A?", "Quoted."),
-        PastTurn("Notes: N. B?", "Said."),
+        PastTurn("A?", "Quoted.", "A?"),
+        PastTurn("Notes: N. B?", "Said.", "B?"),
     )
 
 

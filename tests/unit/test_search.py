@@ -9,7 +9,7 @@ import pytest
 
 from retrieval.errors import CollectionError, FilterError, IndexMissingError
 from retrieval.library import Library
-from retrieval.types import Filters, IndexOptions, Query, SearchResult
+from retrieval.types import Cut, Filters, IndexOptions, Passage, Query, SearchResult
 from tests.fixtures.word_embedder import WordEmbedder
 
 DAY = 86_400
@@ -248,7 +248,8 @@ def test_an_explanation_adds_up(library: Library) -> None:
     assert dict(why.found) == {"bm25": 2, "vector": 2}
     assert dict(why.weights).keys() == {"bm25", "vector"}
     assert why.why_weights
-    for item in (*result.passages, *why.cuts):
+    items: list[Passage | Cut] = [*result.passages, *why.cuts]
+    for item in items:
         assert item.score == sum(part.score for part in item.contributions)
         for part in item.contributions:
             assert part.score == pytest.approx(part.weight / (why.k + part.rank))
