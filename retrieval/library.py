@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from retrieval.collections import find_folder
 from retrieval.current import Current, Opened
 from retrieval.folders import require_folder, resolve_folder
 from retrieval.indexer import Indexer
@@ -14,7 +15,7 @@ from retrieval.live import Live, OnChange
 from retrieval.progress import Reporter, lock_wait
 from retrieval.rebuild import Rebuild
 from retrieval.scanning import scan_folder
-from retrieval.scope import find_folder, folder_notice
+from retrieval.scope import folder_notice
 from retrieval.search import Searcher
 from retrieval.types import (
     Cancelled,
