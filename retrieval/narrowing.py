@@ -30,7 +30,9 @@ def why_none(indexes: Indexes, request: Request, scope: Scope) -> str:
     if scope.folders and request.filters:
         present = collections.tags()
         for tag in request.filters.tags:
-            if not any(own == tag or own.startswith(f"{tag}/") for own in present):
+            if not tag.startswith("!") and not any(
+                own == tag or own.startswith(f"{tag}/") for own in present
+            ):
                 return _no_tag(tag, present, collections.near_tags(tag))
         if not collections.matching(scope.folders, request.filters):
             conditions = "; ".join(request.conditions)

@@ -133,7 +133,8 @@ def test_operators_alone_list_the_newest_notes_first(library: Library) -> None:
         ("water path:nowhere/**", "path nowhere/**"),
         ("water format:pdf", "format pdf"),
         ('water "green coffee"', "“green coffee” word for word"),
-        ('tag:draft "green tea"', "at once"),
+        ('tag:git "green tea"', "at once"),
+        ("-tag:nothing path:nowhere", "path nowhere; not tag nothing"),
     ],
 )
 def test_when_nothing_meets_the_conditions_it_says_which(
