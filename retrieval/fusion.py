@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 
 from retrieval.types import Contribution, Hit, Leg
 
-RRF_K = 300
+RRF_K = 1000
 """Damps the ranks: at equal strength a leg's first place counts ``(k + 2) / (k + 1)`` times its
 second. It is large since the difference between places is in their strengths."""
 
-LEG_WEIGHTS: Mapping[Leg, float] = {"bm25": 100.0, "vector": 60.0}
+LEG_WEIGHTS: Mapping[Leg, float] = {"bm25": 100.0, "vector": 70.0}
 """Weight of a hit that is as strong as can be."""
 
-_CURVE = 0.7  # Below 1: a little more strength counts less among strong hits than among weak ones.
+_CURVE = 0.8  # Below 1: a little more strength counts less among strong hits than among weak ones.
 _CHANCE: Mapping[Leg, float] = {"bm25": 0.1, "vector": 0.2}
 """Share of the highest possible score that the first hit gets of a question on something else."""
 _WEAK: Mapping[Leg, float] = {"bm25": 0.15, "vector": 0.3}

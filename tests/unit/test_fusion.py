@@ -69,14 +69,14 @@ def test_strength_runs_from_chance_or_the_end_of_a_full_list_to_what_is_possible
     }
     weights = weigh(rankings, COVERED, CEILING, depth=3)
     assert weights.legs == LEG_WEIGHTS
-    middle = 0.5**0.7
+    middle = 0.5**0.8
     at_end = 4.0  # A tenth of the ceiling is chance; it ends below, and chance is the floor.
     assert weights.strengths["bm25"] == pytest.approx(
-        [1.0, ((20 - at_end) / (40 - at_end)) ** 0.7, 0.0]
+        [1.0, ((20 - at_end) / (40 - at_end)) ** 0.8, 0.0]
     )
     assert weights.strengths["vector"] == pytest.approx([1.0, middle, 0.0])
     chance = weigh(rankings, COVERED, CEILING, depth=4)
-    assert chance.strengths["bm25"] == pytest.approx([1.0, (16 / 36) ** 0.7, 0.0])
+    assert chance.strengths["bm25"] == pytest.approx([1.0, (16 / 36) ** 0.8, 0.0])
 
 
 def test_a_hit_weighs_its_leg_times_its_strength() -> None:
@@ -84,10 +84,10 @@ def test_a_hit_weighs_its_leg_times_its_strength() -> None:
     weights = weigh(rankings, {"bm25": 1.0, "vector": 0.25}, CEILING, DEPTH)
     first, second = fuse(rankings, weights)
     assert first.contributions[0].weight == pytest.approx(
-        LEG_WEIGHTS["bm25"] * ((0.5 - 0.1) / 0.9) ** 0.7
+        LEG_WEIGHTS["bm25"] * ((0.5 - 0.1) / 0.9) ** 0.8
     )
     assert second.contributions[0].weight == pytest.approx(
-        LEG_WEIGHTS["vector"] * 0.25 * ((0.5 - 0.2) / 0.8) ** 0.7
+        LEG_WEIGHTS["vector"] * 0.25 * ((0.5 - 0.2) / 0.8) ** 0.8
     )
     assert first.score == first.contributions[0].weight / (RRF_K + 1)
     assert "meaning covers 25% of the chunks" in weights.why
