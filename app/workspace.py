@@ -41,6 +41,7 @@ from retrieval.errors import RetrievalError
 from retrieval.types import (
     IndexReport,
     IndexStatus,
+    Note,
     Passage,
     Report,
     SearchResult,
@@ -77,6 +78,9 @@ class IndexProcess(Searcher, Protocol):
 
     def status(self, folder: Path | None = None) -> IndexStatus:
         """Tell what is in the index."""
+
+    def note(self, folder: Path, path: str) -> Note:
+        """Give a note as its file reads now."""
 
     def warm(self) -> None:
         """Load what the vector leg needs."""
@@ -227,6 +231,13 @@ class Workspace:
         except ConversationError as error:
             return replace(answer, notices=(*answer.notices, error.title, error.remedy))
         return answer
+
+    def note(self, passage: Passage) -> Note:
+        """Give the note that a passage is from, as its file reads now.
+
+        Raises ``RetrievalError`` or ``AppError``.
+        """
+        return self.index.note(Path(passage.chunk.folder), passage.chunk.note_path)
 
     def mark(self, passage: Passage, verdict: Verdict) -> None:
         """Keep what the person says of a source of the newest answer, for ``alcove eval --mine``.

@@ -49,6 +49,10 @@ class VectorIndexDamagedError(VectorIndexError):
     """The vector index on disk cannot be read; it can be rebuilt from the stored vectors."""
 
 
+class NoteError(RetrievalError):
+    """A note cannot be read now."""
+
+
 class EmbedderError(RetrievalError):
     """The embedding model is missing, altered or cannot be loaded."""
 

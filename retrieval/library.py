@@ -8,10 +8,12 @@ from types import TracebackType
 
 from retrieval.collections import find_folder
 from retrieval.current import Current, Opened
+from retrieval.errors import NoteError
 from retrieval.folders import require_folder, resolve_folder
 from retrieval.indexer import Indexer
 from retrieval.indexes import EmbedderNamed, Indexes
 from retrieval.live import Live, OnChange
+from retrieval.notes import UnusableNoteError, read_note
 from retrieval.progress import Reporter, lock_wait
 from retrieval.rebuild import Rebuild
 from retrieval.scanning import scan_folder
@@ -26,6 +28,7 @@ from retrieval.types import (
     IndexOptions,
     IndexReport,
     IndexStatus,
+    Note,
     Query,
     Report,
     Reranker,
@@ -147,6 +150,15 @@ class Library:
         """Give the chunks of one note, by its path in an indexed folder, in their order."""
         with self._current.using() as opened:
             return opened.indexes.store.chunks_of(str(resolve_folder(folder)), path)
+
+    def note(self, folder: str | Path, path: str) -> Note:
+        """Give a note of a folder as its file reads now. Raises ``NoteError``."""
+        try:
+            return read_note(resolve_folder(folder), path, self._options.max_bytes)[0]
+        except UnusableNoteError as error:
+            raise NoteError(
+                f"{path} cannot be shown: {error}.", "Open the file with the program it is for."
+            ) from error
 
     def warm(self) -> None:
         """Load all that a search uses, so that the next one is quick; idempotent."""

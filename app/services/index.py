@@ -14,6 +14,7 @@ from retrieval.types import (
     Forgotten,
     IndexReport,
     IndexStatus,
+    Note,
     Progress,
     Query,
     Report,
@@ -57,6 +58,9 @@ class NoteIndex(Protocol):
     ) -> None:
         """Follow the changes of a folder into the index."""
 
+    def note(self, folder: Path, path: str) -> Note:
+        """Give a note as its file reads now."""
+
     def warm(self) -> None:
         """Load what the vector leg needs."""
 
@@ -72,6 +76,7 @@ class IndexService:
         "warm": "warm",
         "status": "status",
         "watch": "watch",
+        "note": "note",
     }
 
     def __init__(self, build: Callable[[], NoteIndex]) -> None:
@@ -84,6 +89,7 @@ class IndexService:
             "status": self._status,
             "warm": self._warm,
             "watch": self._watch,
+            "note": self._note,
         }
 
     def close(self) -> None:
@@ -105,6 +111,9 @@ class IndexService:
 
     def _status(self, _: Job, folder: Path | None) -> IndexStatus:
         return self._index_of_notes.status(folder)
+
+    def _note(self, _: Job, folder: Path, path: str) -> Note:
+        return self._index_of_notes.note(folder, path)
 
     def _warm(self, _: Job) -> None:
         self._index_of_notes.warm()
@@ -163,6 +172,12 @@ class IndexClient(ServiceClient):
         """Tell what is in the index."""
         value = self._host.call("status", folder).result()
         assert isinstance(value, IndexStatus)
+        return value
+
+    def note(self, folder: Path, path: str) -> Note:
+        """Give a note as its file reads now. Raises ``NoteError`` or ``ServiceDied``."""
+        value = self._host.call("note", folder, path).result()
+        assert isinstance(value, Note)
         return value
 
     def warm(self) -> None:

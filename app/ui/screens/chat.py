@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -158,11 +158,10 @@ class ChatScreen(Screen[None]):
 
     def on_source_card_opened(self, message: SourceCard.Opened) -> None:
         """Show the note with the passage marked."""
-        chunk = message.passage.chunk
-        path = Path(chunk.folder, chunk.note_path)
         from app.ui.screens.dialogs import NoteDialog
 
-        self.app.push_screen(NoteDialog(path, message.line, chunk.last_line))
+        read = partial(self._workspace.note, message.passage)
+        self.app.push_screen(NoteDialog(message.passage.chunk, read, message.line))
 
     def on_source_card_marked(self, message: SourceCard.Marked) -> None:
         """Keep the mark."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from app.format import bar
 from app.safe_text import one_line, printable
 from app.types import Answer, LedgerNote
 from app.ui.background import run_in_background
+from retrieval.types import Chunk, Note
 
 HELP = (
     ("enter", "ask the question"),
@@ -133,15 +135,16 @@ def _entries(title: str, notes: tuple[LedgerNote, ...]) -> list[Content]:
 class NoteDialog(Dialog):
     """A note as the file reads now, with a passage marked."""
 
-    def __init__(self, path: Path, first_line: int, last_line: int) -> None:
+    def __init__(self, chunk: Chunk, read: Callable[[], Note], line: int) -> None:
         super().__init__()
-        self._path = path
-        self._first = first_line
-        self._last = last_line
+        self._chunk = chunk
+        self._read_note = read
+        self._first = line
 
     def heading(self) -> str:
-        """Name the note."""
-        return str(self._path)
+        """Name the note, and the part of it when it has no lines of its own."""
+        path = str(Path(self._chunk.folder, self._chunk.note_path))
+        return f"{path}, {self._chunk.place}" if self._chunk.place else path
 
     def contents(self) -> ComposeResult:
         """Show an empty text until the file is read."""
@@ -150,14 +153,11 @@ class NoteDialog(Dialog):
 
     def on_mount(self) -> None:
         """Read the file away from the UI loop."""
-        run_in_background("read-note", self._read, lambda title, _: self._show(title))
-
-    def _read(self) -> None:
-        try:
-            text = self._path.read_text(encoding="utf-8-sig", errors="replace")
-        except OSError as error:
-            text = f"The note cannot be read: {error.strerror}."
-        self._show(text)
+        run_in_background(
+            "read-note",
+            lambda: self._show(self._read_note().text),
+            lambda title, remedy: self._show(f"{title}\n{remedy}"),
+        )
 
     def _show(self, text: str) -> None:
         self.app.call_from_thread(self._fill, printable(text))
@@ -168,7 +168,7 @@ class NoteDialog(Dialog):
         area = self.query_one("#note-text", TextArea)
         area.text = text
         lines = area.document.line_count
-        first, last = min(self._first, lines) - 1, min(self._last, lines) - 1
+        first, last = min(self._first, lines) - 1, min(self._chunk.last_line, lines) - 1
         end = len(area.document.get_line(last))
         area.selection = Selection((last, end), (first, 0))
         area.scroll_to(y=max(first - 3, 0), animate=False)
