@@ -110,7 +110,6 @@ class Use:
     """A lock on a generation: shared by those who read it, taken alone to delete it."""
 
     def __init__(self, path: Path, *, alone: bool = False) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._descriptor: int | None = None
         self.granted = True
         """Whether the lock was to be had."""
@@ -118,12 +117,16 @@ class Use:
             return  # An open file cannot be deleted there, which is all that is asked.
         import fcntl
 
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         mode = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
         try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._descriptor, mode | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             self.granted = False
+            self.release()
+        except OSError:  # Nothing is deleted where nothing can be locked; opening says what is wrong.
+            self.granted = not alone
             self.release()
 
     def release(self) -> None:

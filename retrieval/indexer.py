@@ -118,7 +118,8 @@ class Indexer:
         """Bring a few files up to date, with vectors, without a look at the others.
 
         Gives nothing when only a run can tell what is to be done: a file has come that was not
-        known. Waits for as long as another process writes.
+        known. Vectors that nobody needs any more are left to the next run. Waits for as long as
+        another process writes.
         """
         started = time.monotonic()
         reporter = Reporter(report, cancelled)
@@ -135,8 +136,6 @@ class Indexer:
                 self._files.take(root, path, file) for path, file in known.items() if file
             )
             self._embed(folder, reporter, background=False, paths=list(known))
-            if counts["changed"] or counts["removed"]:
-                self._indexes.prune()
             return self._report(folder, counts, started)
 
     def forget(self, folder: str | Path) -> Forgotten | None:
@@ -195,14 +194,13 @@ class Indexer:
 
     def _report(self, folder: str, counts: Counter[str], started: float) -> IndexReport:
         """Say what a run did, and what the index holds of the folder now."""
-        _, chunks, _ = self._store.counts(folder, self._indexes.embedder.name)
         return IndexReport(
             added=counts["added"],
             changed=counts["changed"],
             removed=counts["removed"],
             unchanged=counts["unchanged"],
             skipped=self._store.skipped(folder),
-            chunks=chunks,
+            chunks=self._store.chunk_count(folder),
             seconds=time.monotonic() - started,
             notices=tuple(filter(None, (self._indexes.vectors_problem,))),
         )

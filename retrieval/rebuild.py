@@ -103,11 +103,11 @@ class Rebuild:
         path = self._half_built(old)
         try:
             if building is not None:
-                return building.indexes.store.finished(name)
+                return building.indexes.store.vectors.finished(name)
             if not path.exists():
                 return 0
             with contextlib.closing(Store(path)) as store:
-                return store.finished(name)
+                return store.vectors.finished(name)
         except RetrievalError:
             return 0  # It has just become current, or is damaged, which a rebuild will see to.
 
@@ -179,7 +179,7 @@ class _Build:
                 new.forget_folder(folder)
             if not set(kept) <= set(new.store.folders()):
                 return False  # One that was added just now: the next run brings it over.
-            new.store.take_names(old.store)
+            new.store.collections.take_names(old.store.collections)
             new.keeps_vectors = False
             new.prune()
             if self._embed and new.store.vectors.count(new.embedder.name):

@@ -208,24 +208,6 @@ class Store:
         )
         return {row[0]: note_of(folder, row) for row in rows}
 
-    def take_names(self, other: Store) -> None:
-        """Give each folder the name that it has in another index."""
-        names = other.collections.names()
-        with self._database.write() as db:
-            db.executemany(
-                "UPDATE folders SET name = ? WHERE path = ?", [(n, p) for p, n in names.items()]
-            )
-
-    def finished(self, embedder: str) -> int:
-        """Count the notes, of all folders, that have all their vectors."""
-        (count,) = self._database.read(
-            "SELECT count(*) FROM files n WHERE reason = '' AND NOT EXISTS ("
-            "SELECT 1 FROM chunks c LEFT JOIN vectors v ON v.embedder = ?"
-            " AND v.text_hash = c.text_hash WHERE c.file = n.number AND v.number IS NULL)",
-            (embedder,),
-        )[0]
-        return int(count)
-
     # Chunks and terms
 
     def chunks(self, ids: Sequence[str]) -> dict[str, Chunk]:
@@ -291,6 +273,15 @@ class Store:
         """Raise the generation, so that every process loads its legs again."""
         with self._database.write():
             pass
+
+    def chunk_count(self, folder: str) -> int:
+        """Count a folder's chunks."""
+        (count,) = self._database.read(
+            "SELECT count(*) FROM folders f JOIN files n ON n.folder = f.number"
+            " JOIN chunks c ON c.file = n.number WHERE f.path = ?",
+            (folder,),
+        )[0]
+        return int(count)
 
     def counts(self, folder: str, embedder: str) -> tuple[int, int, int]:
         """Count a folder's notes, its chunks, and its chunks that have a vector."""

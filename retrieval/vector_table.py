@@ -203,6 +203,16 @@ class VectorTable:
         with self._database.write(changes=False) as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_SENT + place, number))
 
+    def finished(self, embedder: str) -> int:
+        """Count the notes, of all folders, that have all their vectors."""
+        (count,) = self._database.read(
+            "SELECT count(*) FROM files n WHERE reason = '' AND NOT EXISTS ("
+            "SELECT 1 FROM chunks c LEFT JOIN vectors v ON v.embedder = ?"
+            " AND v.text_hash = c.text_hash WHERE c.file = n.number AND v.number IS NULL)",
+            (embedder,),
+        )[0]
+        return int(count)
+
     def copy(self, other: VectorTable, embedder: str) -> None:
         """Take over what another index embedded with the same model."""
         last = 0
