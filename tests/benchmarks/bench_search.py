@@ -26,7 +26,7 @@ from retrieval.lexical import LexicalIndex
 from retrieval.library import Library
 from retrieval.tokenizing import tokenize
 from retrieval.types import Hit, Query
-from tests.benchmarks.big_collection import CHUNKS, FILES, ClusterEmbedder, Writer, write_notes
+from tests.fixtures.big_collection import CHUNKS, FILES, ClusterEmbedder, Writer, write_notes
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3000)]
 
@@ -37,7 +37,7 @@ started = time.perf_counter()
 from pathlib import Path
 from retrieval.library import Library
 from retrieval.types import Hit, Query
-from tests.benchmarks.big_collection import ClusterEmbedder
+from tests.fixtures.big_collection import ClusterEmbedder
 imported = time.perf_counter()
 with Library(Path(sys.argv[1]), ClusterEmbedder()) as library:
     lexical = library._current._opened.indexes.lexical()
@@ -49,7 +49,7 @@ from pathlib import Path
 import psutil
 from retrieval.library import Library
 from retrieval.types import Hit, Query
-from tests.benchmarks.big_collection import ClusterEmbedder
+from tests.fixtures.big_collection import ClusterEmbedder
 with Library(Path(sys.argv[1]), ClusterEmbedder()) as library:
     library.warm()
     for text in sys.stdin.read().splitlines():
@@ -61,7 +61,7 @@ import json, sys
 from dataclasses import asdict
 from pathlib import Path
 from retrieval.library import Library
-from tests.benchmarks.big_collection import ClusterEmbedder
+from tests.fixtures.big_collection import ClusterEmbedder
 with Library(Path(sys.argv[1]), ClusterEmbedder()) as library:
     report = library.index(sys.argv[2])
 heavy = {"torch", "chromadb", "sentence_transformers"} & set(sys.modules)

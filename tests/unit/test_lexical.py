@@ -58,6 +58,36 @@ def test_scores_equal_rank_bm25_after_any_additions_and_removals(
     np.testing.assert_allclose(index.get_scores(list(query)), expected, rtol=0, atol=1e-9)
 
 
+@given(st.lists(documents_strategy, max_size=4), st.integers(0, 100), st.text(WORDS, min_size=1))
+def test_loading_in_slices_is_adding(
+    parts: list[dict[str, str]], postings: int, query: str
+) -> None:
+    parts = [{f"{n}:{name}": text for name, text in p.items()} for n, p in enumerate(parts)]
+    added, loaded = LexicalIndex(_vocabulary, list), _index({"gone": "abc"})
+    for part in parts:
+        added.add(_batch(part))
+    loaded.load((_batch(part) for part in parts), postings)
+    assert loaded.chunk_ids == added.chunk_ids
+    assert loaded.search(query, 10) == added.search(query, 10)
+    np.testing.assert_array_equal(loaded.get_scores(list(query)), added.get_scores(list(query)))
+    loaded.add(_batch({"new": "ab"}))
+    loaded.remove(loaded.chunk_ids[:1])
+    held = {name: text for part in [*parts, {"new": "ab"}] for name, text in part.items()}
+    rest = [list(held[name]) for name in loaded.chunk_ids]
+    if rest:
+        expected = BM25Okapi(rest).get_scores(list(query))
+        np.testing.assert_allclose(loaded.get_scores(list(query)), expected, atol=1e-9)
+
+
+def test_only_some_chunks() -> None:
+    index = _index({"1": "ab", "2": "aac", "3": "de", "4": "fg", "5": "ah"})
+    everything = {hit.chunk_id: hit.score for hit in index.search("a", 10)}
+    some = index.search("a", 10, within=frozenset({"1", "3", "5", "unknown"}))
+    assert {hit.chunk_id: hit.score for hit in some} == {i: everything[i] for i in ("1", "5")}
+    assert index.search("a", 10, ["/g"], frozenset({"1"})) == []
+    assert index.search("a", 10, within=frozenset()) == []
+
+
 def test_constants_are_the_librarys() -> None:
     theirs, ours = BM25Okapi([["a"]]), _index({"1": "a"})
     assert (ours.k1, ours.b, ours.epsilon) == (theirs.k1, theirs.b, theirs.epsilon)
