@@ -113,7 +113,7 @@ def load_embedding_modules(path: Path, modules: tuple[Module, ...], placement: P
             ]
             return torch.nn.Sequential(*parts).eval().to(placement.device)
 
-        return _lean(load)
+        return load_lean(load)
 
 
 def load_cross_encoder(path: Path, placement: Placement) -> Any:  # noqa: ANN401
@@ -132,14 +132,14 @@ def load_cross_encoder(path: Path, placement: Placement) -> Any:  # noqa: ANN401
             )
             return model.eval()
 
-        return _lean(load)
+        return load_lean(load)
 
 
 def _weights_as(torch: Any, placement: Placement) -> dict[str, object]:  # noqa: ANN401
     return {"use_safetensors": True, "dtype": getattr(torch, placement.precision)}
 
 
-def _lean(load: Callable[[], T]) -> T:
+def load_lean(load: Callable[[], T]) -> T:
     """Load with the parts of the package that are needed, or with all of it where that fails.
 
     Another version of the package may be built otherwise; what is wrong with the model itself
