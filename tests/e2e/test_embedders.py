@@ -250,7 +250,7 @@ def test_a_reranker_can_change_the_first_place(word_reranker: Path, tmp_path: Pa
     # both words there.
     (notes / "one.md").write_text("Lamp lamp lamp, a lamp.\n")
     (notes / "both.md").write_text(
-        "The old ship on the quiet water had the very last lamp on it.\n"
+        "The old ship on the quiet water had the last lamp on it.\n"
     )
     for name in "abcdef":
         (notes / f"{name}.md").write_text(f"The {name} was a ship of the line.\n")
