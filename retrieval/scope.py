@@ -41,7 +41,8 @@ def find_scope(store: Store, wanted: Sequence[str], base: str = "") -> Scope:
         raise _missing("Nothing has been indexed yet.", "FOLDER")
     parts: dict[str, set[str]] = {}
     said: list[str] = []
-    names = store.collections.names() if wanted else {}
+    # Only what has no separator can be a name.
+    names = store.collections.names() if any(os.sep not in text for text in wanted) else {}
     for text in wanted:
         path, notice = find_folder(text, names, base)
         said += filter(None, [notice])

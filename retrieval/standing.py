@@ -69,6 +69,7 @@ class Standing:
         step = max(2 * most, 16)
         for start in range(0, len(fused), step):
             some = fused[start : start + step]
+            generation = self._indexes.store.generation()
             chunks = self._indexes.store.chunks([f.chunk_id for f in some])
             for item in some:
                 chunk = chunks.get(item.chunk_id)
@@ -82,7 +83,8 @@ class Standing:
                 if not now.fresh:
                     selection.changed.setdefault(chunk.folder, set()).add(chunk.note_path)
                 span = (now.place, chunk.first_line, chunk.last_line, chunk.text)
-                if not (self._is_stored(chunk) if now.fresh else _stands_in(chunk, now.lines)):
+                stored = now.fresh and self._is_stored(chunk, generation)
+                if not (stored if now.fresh else _stands_in(chunk, now.lines)):
                     selection.left.append(Left(item, chunk, "it is not in its file any more"))
                 elif span in taken:
                     selection.left.append(Left(item, chunk, "the same passage is there already"))
@@ -109,11 +111,14 @@ class Standing:
                 )
         return refreshed
 
-    def _is_stored(self, chunk: Chunk) -> bool:
+    def _is_stored(self, chunk: Chunk, generation: int) -> bool:
         """Say whether a chunk is still in the index, now that its file was found unchanged.
 
-        Another thread may have indexed the file since the chunk was read from the store.
+        Another thread may have indexed the file since the chunk was read from the store, which
+        was at that generation.
         """
+        if self._indexes.store.generation() == generation:
+            return True
         return self._indexes.store.chunks([chunk.id]).get(chunk.id) == chunk
 
     def _file_now(self, folder: str, path: str) -> _FileNow:
@@ -135,4 +140,4 @@ def _stands_in(chunk: Chunk, lines: Sequence[str]) -> bool:
     there = "\n".join(lines[chunk.first_line - 1 : chunk.last_line])
     if chunk.first_line == chunk.last_line:
         return bool(there) and chunk.text in there
-    return there == chunk.text
+    return bool(chunk.text) and there.startswith(chunk.text)  # The last line may be shared.
