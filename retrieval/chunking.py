@@ -2,7 +2,8 @@
 
 Pure. A chunk is a contiguous run of whole lines, so that a citation can name them; only a line
 that is too long by itself is shared between chunks. Sections stay together where they fit, code,
-tables and lists are cut only where they do not, and each chunk knows the headings above it.
+tables and lists are cut only where they do not, into even parts, and each chunk knows the
+headings above it.
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
+from typing import TypeVar
 
 from retrieval.blocks import Block
 from retrieval.outline import note_blocks, parts, place_name
 from retrieval.packing import Piece, pack
 from retrieval.types import Chunk, Note
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same note gives other chunks: an index of another version is rebuilt."""
 
 _CONTEXT_CHARACTERS = 120  # At most half of what a usual embedder reads, in any script.
 _CHARACTERS_PER_TOKEN = 10  # A lower bound: a tokenizer may count an endless word as one token.
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])")
 _WORD = re.compile(r"\S+\s*")
+
+T = TypeVar("T")
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 """Counts the tokens of each text as the embedder will."""
@@ -40,12 +44,10 @@ def chunk_note(note: Note, count_tokens: CountTokens, max_tokens: int) -> list[C
     cutter = _Cutter(note, lines, count_tokens, max_tokens)
     chunks: list[Chunk] = []
     seen: Counter[str] = Counter()
-    cut = cutter.pieces(blocks)
-    for pieces in (chunk for part in parts(note, cut) for chunk in pack(part, cutter.room)):
+    cut = parts(note, cutter.pieces(blocks))
+    for pieces in (p for part in cut for p in pack(part, cutter.room, cutter.fits)):
         first, last = _without_blank_ends(lines, pieces[0].first, pieces[-1].last)
-        text = pieces[0].text
-        if text is None:
-            text = "\n".join(lines[first : last + 1])
+        text = _text(lines, first, last, pieces[-1])
         headings = _common([p.path for p in pieces])
         indexed = _indexed(note.title, headings, text)
         seen[indexed] += 1
@@ -88,6 +90,7 @@ class _Cutter:
         self._count = count_tokens
         self._max_tokens = max_tokens
         self._rooms: dict[tuple[str, ...], int] = {}
+        self._sizes: dict[int, list[tuple[str, int]]] = {}
         self._tokens = self._measure([line.strip() for line in lines])
         self._sums = [0, *accumulate(self._tokens)]
 
@@ -120,9 +123,24 @@ class _Cutter:
                     Piece(block.first, block.last, tokens, headings, level, section, opens=opens)
                 )
             else:
-                split = self._split(block, headings)
+                split = self._split(block, headings, self._above(pieces, headings))
                 pieces += [replace(p, opens=opens and p is split[0]) for p in split]
         return pieces
+
+    def fits(self, pieces: Sequence[Piece]) -> bool:
+        """Say whether pieces fit one chunk, by measuring what would be indexed."""
+        text = _text(self._lines, pieces[0].first, pieces[-1].last, pieces[-1])
+        indexed = _indexed(self._title, _common([p.path for p in pieces]), text)
+        return self._measure([indexed])[0] <= self._max_tokens
+
+    def _above(self, pieces: Sequence[Piece], path: tuple[str, ...]) -> int:
+        """Count the tokens of the headings right above, for which a first part leaves room."""
+        above = 0
+        for piece in reversed(pieces):
+            if not piece.level or above + piece.tokens > self.room(path) // 2:
+                break
+            above += piece.tokens
+        return above
 
     def _measure(self, texts: Sequence[str]) -> list[int]:
         counts = self._count(texts)
@@ -134,8 +152,19 @@ class _Cutter:
     def _span(self, first: int, last: int) -> int:
         return self._sums[last + 1] - self._sums[first]
 
-    def _split(self, block: Block, path: tuple[str, ...]) -> list[Piece]:
-        """Cut a block at line ends, where the text gives the best reason to."""
+    def _split(self, block: Block, path: tuple[str, ...], above: int) -> list[Piece]:
+        """Cut a block into even parts; ``above`` tokens of headings go with the first."""
+        room = self.room(path)
+        lines = self._tokens[block.first : block.last + 1]
+        least = max((tokens for tokens in lines if tokens <= room), default=room)
+        return [
+            p
+            for p in _evenly(lambda limit: self._cut(block, path, above, limit), least, room)
+            if p.text is not None or any(self._lines[i].strip() for i in range(p.first, p.last + 1))
+        ]
+
+    def _cut(self, block: Block, path: tuple[str, ...], above: int, limit: int) -> list[Piece]:
+        """Cut a block at line ends, where the text gives the best reason to, within a limit."""
         room = self.room(path)
         pieces: list[Piece] = []
         first = block.first
@@ -143,22 +172,18 @@ class _Cutter:
             if self._tokens[first] > room:
                 pieces.extend(
                     Piece(first, first, tokens, path, text=text)
-                    for text, tokens in self._split_line(self._lines[first], room)
+                    for text, tokens in self._split_line(first, room, 0 if pieces else above)
                 )
                 first += 1
                 continue
-            last = first
-            while last < block.last and self._span(first, last + 1) <= room:
+            last, used = first, 0 if pieces else above
+            while last < block.last and used + self._span(first, last + 1) <= limit:
                 last += 1
             if last < block.last:
                 last = self._best_end(first, last)
             pieces.append(Piece(first, last, self._span(first, last), path))
             first = last + 1
-        return [
-            p
-            for p in pieces
-            if p.text is not None or any(self._lines[i].strip() for i in range(p.first, p.last + 1))
-        ]
+        return pieces
 
     def _best_end(self, first: int, last: int) -> int:
         """Choose the line to end with, in the later half of those that fit."""
@@ -175,15 +200,14 @@ class _Cutter:
                 best, best_value = end, value
         return best
 
-    def _split_line(self, line: str, room: int) -> list[tuple[str, int]]:
-        """Cut one overlong line into contiguous parts: at sentences, words, characters."""
-        joined: list[tuple[str, int]] = []
-        for text, tokens in self._sized(_at(_SENTENCE, line), room):
-            if joined and joined[-1][1] + tokens <= room:
-                joined[-1] = (joined[-1][0] + text, joined[-1][1] + tokens)
-            else:
-                joined.append((text, tokens))
-        return [(text.strip(), tokens) for text, tokens in joined if text.strip()]
+    def _split_line(self, number: int, room: int, above: int) -> list[tuple[str, int]]:
+        """Cut an overlong line into even contiguous parts: at sentences, words, characters."""
+        if number not in self._sizes:
+            self._sizes[number] = self._sized(_at(_SENTENCE, self._lines[number]), room)
+        sized = self._sizes[number]
+        least = max(tokens for _, tokens in sized)
+        parts = _evenly(lambda limit: _joined(sized, above, limit), least, room)
+        return [(text.strip(), tokens) for text, tokens in parts if text.strip()]
 
     def _sized(self, parts: Sequence[str], room: int) -> list[tuple[str, int]]:
         """Measure parts, and cut those that do not fit into words and runs of characters."""
@@ -199,6 +223,47 @@ class _Cutter:
                 runs = [text[i : i + room] for i in range(0, len(text), room)]
                 sized.extend(zip(runs, self._measure(runs), strict=True))
         return sized
+
+
+def _evenly(cut: Callable[[int], list[T]], least: int, room: int) -> list[T]:
+    """Cut into as few parts as fit the room, and make them as alike as so many can be.
+
+    Of a full part and a small rest, one says too much at once and the other too little to be
+    found for the right reason. No limit under ``least`` is of use.
+    """
+    parts = cut(room)
+    while len(parts) > 1 and least < room:
+        limit = (least + room) // 2
+        tighter = cut(limit)
+        if len(tighter) > len(parts):
+            least = limit + 1
+        else:
+            parts, room = tighter, limit
+    return parts
+
+
+def _joined(sized: Sequence[tuple[str, int]], above: int, limit: int) -> list[tuple[str, int]]:
+    """Join neighbouring texts up to a limit; the first part has ``above`` tokens less."""
+    parts: list[tuple[list[str], int]] = []
+    used = above
+    for text, tokens in sized:
+        if not parts or used + tokens > limit:
+            used = 0 if parts else above
+            parts.append(([], 0))
+        parts[-1] = (parts[-1][0], parts[-1][1] + tokens)
+        parts[-1][0].append(text)
+        used += tokens
+    return [("".join(texts), tokens) for texts, tokens in parts]
+
+
+def _text(lines: Sequence[str], first: int, last: int, end: Piece) -> str:
+    """Give a chunk's text: its lines, of which the last may be the beginning of an overlong one."""
+    if end.text is None:
+        return "\n".join(lines[first : last + 1])
+    if first == last:
+        return end.text
+    stop = lines[last].index(end.text) + len(end.text)
+    return "\n".join([*lines[first:last], lines[last][:stop]])
 
 
 def _section_ends(blocks: Sequence[Block]) -> list[int]:

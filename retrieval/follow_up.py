@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from retrieval.query import parse_query
-from retrieval.tokenizing import tokenize
+from retrieval.tokenizing import tokenize, without_repetitions
 
 _SHORT = 5  # Words up to which a fragment is taken for a follow-up.
 _FEW = 2  # Content words up to which "and ..." does not stand alone.
@@ -83,9 +83,10 @@ def in_context(question: str, context: str) -> Asked:
             followed.insert(0, before)
         newest = before or newest
     if not followed:
-        return Asked(question, question)
+        return Asked(without_repetitions(question), question)
     joined = " ".join(followed)
-    return Asked(f"{question} {question} {joined}", f"{joined} {question}", joined)
+    said = without_repetitions(question)
+    return Asked(f"{said} {said} {joined}", f"{joined} {question}", joined)
 
 
 def is_follow_up(question: str) -> bool:

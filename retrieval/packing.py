@@ -10,6 +10,9 @@ _SCRAP_SHARE = 4  # A chunk under a quarter of what fits is a scrap.
 Room = Callable[[tuple[str, ...]], int]
 """Tells how many tokens of text fit under a heading path."""
 
+Fits = Callable[[Sequence["Piece"]], bool]
+"""Tells whether pieces fit one chunk, by measuring it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -28,12 +31,12 @@ class Piece:
     section: int = 0
     """Tokens of the section that a heading opens."""
     text: str | None = None
-    """Part of an overlong line; such a piece is a chunk by itself."""
+    """Part of an overlong line; only headings share a chunk with such a piece."""
     opens: bool = False
     """Whether it begins a definition, which shares no chunk with more than a scrap of others."""
 
 
-def pack(pieces: Sequence[Piece], room: Room) -> list[Sequence[Piece]]:
+def pack(pieces: Sequence[Piece], room: Room, fits: Fits) -> list[Sequence[Piece]]:
     """Group neighbouring pieces into chunks, breaking before sections that do not fit whole."""
     chunks: list[Sequence[Piece]] = []
     current: list[Piece] = []
@@ -46,15 +49,20 @@ def pack(pieces: Sequence[Piece], room: Room) -> list[Sequence[Piece]]:
 
     for piece in pieces:
         if piece.text is not None:
+            limit = min(room(piece.path), room(current[0].path)) if current else 0
+            headings = _trailing_headings(current, piece, limit)
+            del current[len(current) - len(headings) :]
             flush()
-            chunks.append((piece,))
+            chunks.append((*headings, piece))
             used = 0
             continue
         limit = min(room(piece.path), room(current[0].path)) if current else room(piece.path)
         needed = piece.section if piece.level and piece.section <= limit else piece.tokens
         only_headings = all(p.level for p in current)
+        # A heading that stands in the text is not put above it too, and costs less than it counts.
+        fitting = used + piece.tokens <= limit or (only_headings and fits([*current, piece]))
         if current and (
-            used + piece.tokens > limit
+            not fitting
             or (piece.level and used + needed > limit and not only_headings)
             or (piece.level and needed < piece.section and not only_headings)
             or (piece.opens and used >= limit // _SCRAP_SHARE and not only_headings)

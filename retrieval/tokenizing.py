@@ -54,6 +54,24 @@ def tokenize(text: str) -> list[str]:
     return terms
 
 
+def without_repetitions(question: str) -> str:
+    """Leave out the words of a question that only repeat its terms.
+
+    Who says a word twice does not want it twice as much, and the keyword leg would count it so.
+    """
+    text = unicodedata.normalize("NFKC", question)
+    seen: set[str] = set()
+    kept: list[str] = []
+    end = 0
+    for match in _WORD.finditer(text):
+        terms = _terms(match.group())
+        if terms and seen.issuperset(terms):
+            kept.append(text[end : match.start()])
+            end = match.end()
+        seen.update(terms)
+    return " ".join([*kept, text[end:]]) if kept else question
+
+
 @lru_cache(maxsize=1 << 16)
 def _terms(word: str) -> tuple[str, ...]:
     """Give the terms of one word as written."""

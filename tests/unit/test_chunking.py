@@ -117,6 +117,30 @@ def test_a_line_too_long_is_cut_at_sentences_and_shared() -> None:
     assert len({c.id for c in chunks}) == len(chunks)
 
 
+def test_a_heading_stands_with_the_beginning_of_an_overlong_line() -> None:
+    sentences = " ".join(f"S{i} {_words(9)}." for i in range(6))
+    first, *others = _chunks(f"# Title\n\n{sentences}\n")
+    assert first.text.startswith("# Title\n\nS0 ")
+    assert (first.first_line, first.last_line) == (1, 3)
+    assert {(c.first_line, c.last_line) for c in others} == {(3, 3)}
+    assert indexed_text(others[0]).startswith("Title\nS")
+
+
+def test_a_heading_stands_with_a_paragraph_that_just_fits_beside_it() -> None:
+    (chunk,) = _chunks(f"# Title of five more words\n\n{_words(33)}\n")
+    assert chunk.text.startswith("# Title of")
+
+
+def test_parts_are_even() -> None:
+    """What fits two chunks is halved: not a full one and a rest."""
+    line = " ".join(f"S{i} {_words(3)}." for i in range(9))
+    rows = "| a | b |\n|---|---|\n" + "".join(f"| {_words(3)} | {i} |\n" for i in range(6))
+    for text, path in ((line, "n.txt"), (rows, "n.md")):
+        sizes = _count([c.text for c in _chunks(text, path)])
+        assert len(sizes) == -(-sum(sizes) // LIMIT)
+        assert max(sizes) - min(sizes) <= 12, sizes
+
+
 def test_an_endless_word_is_cut() -> None:
     chunks = _chunks("x" * 5000)
     assert "".join(c.text for c in chunks) == "x" * 5000
@@ -165,15 +189,19 @@ def test_any_text_is_covered_by_chunks_that_are_its_own_lines(text: str, path: s
     lines = text.split("\n")
     chunks = _chunks(text, path, WIDE_LIMIT)
     covered: set[int] = set()
+    shared: dict[int, str] = {}
     for chunk in chunks:
         there = "\n".join(lines[chunk.first_line - 1 : chunk.last_line])
-        if chunk.first_line == chunk.last_line:
+        own = chunk.text.split("\n")
+        if chunk.text != there:  # Only the last line is shared, with the headings above it if any.
             assert chunk.text in there
-        else:
-            assert chunk.text == there
+            assert own[:-1] == lines[chunk.first_line - 1 : chunk.last_line - 1]
+            shared[chunk.last_line] = shared.get(chunk.last_line, "") + own[-1]
         assert chunk.text.strip()
         assert _count([indexed_text(chunk)])[0] <= WIDE_LIMIT
         covered.update(range(chunk.first_line - 1, chunk.last_line))
+    for number, parts in shared.items():
+        assert "".join(parts.split()) == "".join(lines[number - 1].split())
     wanted = {i for i, line in enumerate(lines) if line.strip()}
     assert wanted <= covered
     assert len({c.id for c in chunks}) == len(chunks)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.follow_up import in_context, is_follow_up
+from retrieval.tokenizing import tokenize
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,6 @@ def test_without_anything_to_go_on_from_a_question_stands_alone(context: str) ->
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_it_never_fails_and_keeps_the_question(question: str, context: str) -> None:
     asked = in_context(question, context)
-    assert question in asked.keywords
+    assert set(tokenize(question)) <= set(tokenize(asked.keywords))
     assert question in asked.meaning
     assert bool(asked.context) == (asked.meaning != question)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from retrieval.tokenizing import tokenize
+from retrieval.tokenizing import tokenize, without_repetitions
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,18 @@ def test_threads_stem_alike() -> None:
     for thread in threads:
         thread.join()
     assert results == [expected] * 4
+
+
+@pytest.mark.parametrize(
+    ("question", "kept"),
+    [
+        ("how do I undo a commit?", "how do I undo a commit?"),
+        ("day 1: 40 mg a day, day 2: none", "day 1: 40 mg a  ,   2: none"),
+        ("plasmids bind plasmid", "plasmids bind  "),
+        ("of the of the", "of the of the"),
+        ("東京 東京", "東京  "),
+    ],
+)
+def test_a_term_is_asked_for_once(question: str, kept: str) -> None:
+    assert without_repetitions(question) == kept
+    assert list(dict.fromkeys(tokenize(question))) == tokenize(kept)
