@@ -24,6 +24,7 @@ HNSW: Any = {"space": "cosine", "ef_construction": 200, "ef_search": 300, "max_n
 """How Chroma's graph is built and searched; docs/retrieval.md says what recall that gives."""
 
 _BATCH = 1000
+_PAGE = 5000
 _FORMER = "chunks-"  # Collections of before, whose ids were those of chunks.
 
 
@@ -61,7 +62,11 @@ class LocalVectors:
 
     def keys(self) -> set[bytes]:
         """Give the keys of all texts held."""
-        return {bytes.fromhex(i) for i in self._call("get", include=[])["ids"]}
+        held: set[bytes] = set()
+        for start in range(0, self._call("count"), _PAGE):  # All at once they cost 30 MB for good.
+            page = self._call("get", include=[], limit=_PAGE, offset=start)
+            held.update(map(bytes.fromhex, page["ids"]))
+        return held
 
     def add(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
         """Add vectors, shape (keys, dimensions), of texts; those that are held stay."""
