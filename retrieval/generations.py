@@ -125,7 +125,7 @@ class Use:
         except BlockingIOError:
             self.granted = False
             self.release()
-        except OSError:  # Nothing is deleted where nothing can be locked; opening says what is wrong.
+        except OSError:  # Opening the index will say what is wrong with its directory.
             self.granted = not alone
             self.release()
 

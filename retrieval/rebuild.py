@@ -73,7 +73,7 @@ class Rebuild:
         """Say that an index is to be built anew, and whether that goes on; empty when not."""
         if not old.indexes.outdated:
             return ""
-        if self._building is not None or self._current.lock.other_holder() is not None:
+        if self._goes_on():
             return "The index is being rebuilt; the old one answers until the new one is ready."
         return (
             "The embedder, or how notes are read, has changed since the index was made; "
@@ -90,8 +90,12 @@ class Rebuild:
         """Say how far a rebuild is: ``rebuilding: 340 of 1,873 notes``; empty when none is due."""
         if not old.indexes.outdated:
             return ""
+        what = "rebuilding" if self._goes_on() else "to be rebuilt, done so far"
         count = f"{self._done(old):,} of {self._total(old):,} notes"
-        return f"rebuilding: {count}. {self.notice(old)}"
+        return f"{what}: {count}. {self.notice(old)}"
+
+    def _goes_on(self) -> bool:
+        return self._building is not None or self._current.lock.other_holder() is not None
 
     def _total(self, old: Opened) -> int:
         store = old.indexes.store

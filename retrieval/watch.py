@@ -75,13 +75,13 @@ def follow(
             places = directories()
             watching = _Watching(folder, places, concerns, cancelled, polling=bool(polling))
             yield from watching.changes()
-        except (FolderError, FileNotFoundError, NotADirectoryError):
+        except (FolderError, FileNotFoundError, NotADirectoryError, PermissionError):
             _rest(cancelled)
         except (OSError, RuntimeError) as error:
             if polling:
                 _rest(cancelled)
                 continue
-            polling = str(error).splitlines()[0]
+            polling = str(error).partition(" about [")[0].rstrip(".")
             yield Changes(notice=POLLING.format(folder=folder, why=polling))
 
 
@@ -123,7 +123,7 @@ class _Watching:
             force_polling=self._polling or None,
             poll_delay_ms=_POLL_MS,
             recursive=False,
-            ignore_permission_denied=True,
+            ignore_permission_denied=False,  # It would also hide that the watches ran out.
         )
         # The first time everything is to be looked at, as the watch begins only now.
         look_again: float | None = 0.0
@@ -136,7 +136,9 @@ class _Watching:
                 unknown = look_again is not None and now >= look_again
                 if paths or unknown:
                     yield Changes(paths, unknown)
-                    look_again = time.monotonic() + _SETTLE_SECONDS if paths else None
+                    # Polling compares whole seconds: a second save within one is not told.
+                    again = bool(paths) or self._polling
+                    look_again = time.monotonic() + _SETTLE_SECONDS if again else None
         finally:
             batches.close()
 

@@ -1,6 +1,8 @@
 """Changes are followed into the index while somebody watches."""
 
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -225,6 +227,7 @@ def test_where_the_system_cannot_watch_files_are_looked_at(
 
     monkeypatch.setattr(watchfiles, "watch", without_watches)
     monkeypatch.setattr(watching, "_POLL_MS", 50)
+    monkeypatch.setattr(watching, "_SETTLE_SECONDS", 1.0)  # An edit within the second is missed.
     with Library(tmp_path / "index", WordEmbedder()) as library:
         watched = Watched(library, folder)
         try:
@@ -234,6 +237,38 @@ def test_where_the_system_cannot_watch_files_are_looked_at(
         finally:
             watched.stop()
     assert "watch limit reached" in watched.reports[0].notices[0]
+
+
+_FOLLOW = """
+import sys
+from pathlib import Path
+from retrieval.scanning import scan_folder
+from retrieval.watch import follow
+
+folder = Path(sys.argv[1])
+told = follow(folder, lambda: scan_folder(folder).directories, bool, lambda: False)
+print(next(told).notice)
+"""
+
+
+@pytest.mark.parametrize("limit", ["max_inotify_watches", "max_inotify_instances"])
+def test_when_the_system_has_no_watches_left_it_is_said(folder: Path, limit: str) -> None:
+    set_limit = f"echo 0 > /proc/sys/user/{limit}"
+    unshare = ["unshare", "--user", "--map-root-user", "sh", "-c"]
+    if subprocess.run([*unshare, set_limit], capture_output=True, check=False).returncode:
+        pytest.skip("limits cannot be set for a process here")
+    command = [
+        *unshare,
+        f'{set_limit} && exec "$@"',
+        "sh",
+        sys.executable,
+        "-c",
+        _FOLLOW,
+        str(folder),
+    ]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout.startswith(f"The system cannot watch {folder} (")
+    assert told.stdout.endswith("so Alcove looks for changes every 3 seconds.\n")
 
 
 def test_a_link_is_followed_no_further_than_a_scan_does(
