@@ -78,8 +78,9 @@ def _place(
         if str(folder) in known:
             return str(folder), "" if folder == path else path.relative_to(folder).as_posix()
     if not path.exists() and os.sep not in text:
-        close = difflib.get_close_matches(text, names.values(), 3, cutoff=0.4)
-        there = f"Meant {' or '.join(close)}?" if close else f"There are: {_some(names)}."
+        close = difflib.get_close_matches(text, names.values(), 3, cutoff=0.5)
+        near = f"Meant {' or '.join(close)}? " if close else ""
+        there = f"{near}There are: {_some(names)}."
         raise IndexMissingError(f"There is no collection or folder {text}.", there)
     raise _missing(f"{path} has not been indexed yet.", str(path))
 
