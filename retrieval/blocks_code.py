@@ -8,14 +8,14 @@ from __future__ import annotations
 import importlib
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from retrieval.blocks import Block, paragraphs, text_blocks
 from retrieval.formats import suffix_of
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Language, Node
 
 
 def _words(names: str) -> frozenset[str]:
@@ -89,21 +89,23 @@ def code_blocks(path: str, text: str) -> tuple[Block, ...]:
 def _code_blocks(grammar: str, text: str) -> tuple[Block, ...]:
     if not grammar or len(text) > _MOST_CHARACTERS:
         return text_blocks(text)
-    tree = _parser(grammar).parse(text.encode("utf-8", "replace"))
+    from tree_sitter import Parser
+
+    tree = Parser(_language(grammar)).parse(text.encode("utf-8", "replace"))
     walk = _Walk(text.split("\n"))
     walk.children(tree.root_node, depth=1)
     walk.gap(len(walk.lines) - 1, depth=1)
     return tuple(walk.blocks)
 
 
-@lru_cache(maxsize=4)
-def _parser(grammar: str) -> Parser:
-    from tree_sitter import Language, Parser
+@cache
+def _language(grammar: str) -> Language:
+    from tree_sitter import Language
 
     name, _, function = grammar.partition(":")
     module = importlib.import_module(f"tree_sitter_{name}")
     language = getattr(module, f"language_{function}" if function else "language")
-    return Parser(Language(language()))
+    return Language(language())
 
 
 @dataclass(frozen=True, slots=True)

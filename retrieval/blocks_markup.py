@@ -16,6 +16,7 @@ _ORG_HEADING = re.compile(r"(\*+)\s+(.+)")
 _ORG_STATE = re.compile(r"(?:TODO|DONE|NEXT|WAITING|HOLD|CANCELL?ED|STARTED|SOMEDAY)\s+")
 _ORG_PRIORITY = re.compile(r"\[#\w\]\s+")
 _ORG_TAGS = re.compile(r"\s+:([\w@#%:]+):\s*$")
+_LONGEST_TAGS = 500  # Looking for them in more would take long where there are none.
 _ORG_BEGIN = re.compile(r"\s*#\+begin_(\w+)", re.IGNORECASE)
 
 
@@ -52,6 +53,7 @@ def org_blocks(text: str) -> tuple[Block, ...]:
     blocks: list[Block] = []
     start: int | None = None
     until: re.Pattern[str] | None = None
+    open_until: dict[str, int] = {}
     for number, line in enumerate(lines):
         if until is not None:
             if until.match(line) and start is not None:
@@ -59,7 +61,7 @@ def org_blocks(text: str) -> tuple[Block, ...]:
                 start = until = None
             continue
         heading = _ORG_HEADING.match(line)
-        begin = _org_end(lines, number)
+        begin = _org_end(lines, number, open_until)
         if start is not None and (heading or begin or not line.strip()):
             blocks.append(Block(start, number - 1))
             start = None
@@ -74,30 +76,40 @@ def org_blocks(text: str) -> tuple[Block, ...]:
 
 def org_heading(line: str) -> str:
     """Give the text of an Org heading without stars, state, priority and tags."""
-    text = _ORG_TAGS.sub("", line.lstrip("*").strip())
+    text = line.lstrip("*").strip()
+    tags = _ORG_TAGS.search(text, max(len(text) - _LONGEST_TAGS, 0))
+    text = text[: tags.start()] if tags else text
     return _ORG_PRIORITY.sub("", _ORG_STATE.sub("", text, count=1), count=1).strip()
 
 
 def org_tags(line: str) -> list[str]:
     """Give the tags at the end of an Org heading."""
-    match = _ORG_TAGS.search(line)
+    match = _ORG_TAGS.search(line, max(len(line) - _LONGEST_TAGS, 0))
     return [tag for tag in match.group(1).split(":") if tag] if match else []
 
 
-def _org_end(lines: list[str], number: int) -> re.Pattern[str] | None:
-    """Give what ends the block or drawer that begins with a line; nothing when none does."""
+def _org_end(lines: list[str], number: int, open_until: dict[str, int]) -> re.Pattern[str] | None:
+    """Give what ends the block or drawer that begins with a line; nothing when none does.
+
+    ``open_until`` keeps, by what would end a block, the line up to which nothing does.
+    """
     match = _ORG_BEGIN.match(lines[number])
     if match:
-        end = re.compile(rf"\s*#\+end_{re.escape(match.group(1))}\s*$", re.IGNORECASE)
+        ending = rf"\s*#\+end_{re.escape(match.group(1))}\s*$"
     elif lines[number].strip().upper() in {":PROPERTIES:", ":LOGBOOK:"}:
-        end = re.compile(r"\s*:END:\s*$", re.IGNORECASE)
+        ending = r"\s*:END:\s*$"
     else:
         return None
-    for line in lines[number + 1 :]:
-        if end.match(line):
+    if number < open_until.get(ending, 0):
+        return None
+    end = re.compile(ending, re.IGNORECASE)
+    for following in range(number + 1, len(lines)):
+        if end.match(lines[following]):
             return end
-        if _ORG_HEADING.match(line):
+        if _ORG_HEADING.match(lines[following]):
+            open_until[ending] = following
             return None
+    open_until[ending] = len(lines)
     return None
 
 

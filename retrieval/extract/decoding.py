@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from retrieval.extract.extracted import UnusableNoteError
 
 _MARKS = (
@@ -17,6 +19,7 @@ _LEGACY = (
 """Encodings that are told apart; of those that fit equally well the first is taken."""
 _MOST_CHAOS = 0.2  # Share of what looks like the wrong letters; charset-normalizer's own limit.
 _LETTERS_PER_BREAK = 10  # A legacy encoding is next to never valid UTF-8 that often.
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _SAMPLE_BYTES = 200_000  # What is looked at to tell an encoding; more only takes longer.
 
 
@@ -46,7 +49,7 @@ def _mended(data: bytes) -> str:
     """Give UTF-8 text that is broken in a few places; empty when it is not mostly UTF-8."""
     text = data.decode("utf-8-sig", "replace")
     broken = text.count("\ufffd")
-    letters = sum(c > "\x7f" for c in text) - broken
+    letters = len(text) - len(text.encode("ascii", "ignore")) - broken
     return text if letters >= _LETTERS_PER_BREAK * broken and not _has_controls(text) else ""
 
 
@@ -91,4 +94,4 @@ def _without_binary(text: str) -> str:
 
 def _has_controls(text: str) -> bool:
     """Say whether there is what no text holds: control characters, but for layout."""
-    return any(c < " " and c not in "\t\n\r\f\v\x1b" for c in text)
+    return _CONTROLS.search(text) is not None

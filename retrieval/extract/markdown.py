@@ -12,8 +12,9 @@ from retrieval.extract.decoding import decode
 from retrieval.extract.extracted import Extracted, clean_tags
 
 _LONGEST_FRONT_MATTER = 100_000
+_SHORT_FRONT_MATTER = 10_000
 _TAG = re.compile(r"(?<![^\s,;])#([^\W\d_][\w/-]*|\d[\w/-]*[^\W\d][\w/-]*)")
-_WIKILINK = re.compile(r"\[\[([^\[\]|#^]+)[^\[\]]*\]\]")
+_WIKILINK = re.compile(r"\[\[([^\[\]|#^\n]+)(?:[|#^][^\[\]\n]*)?\]\]")
 _LINK = re.compile(r"\]\(\s*(?:<([^<>\n]+)>|([^\s()<>]+(?:\([^\s()]*\)[^\s()]*)*))")
 _REFERENCE = re.compile(r"^ {0,3}\[[^\]\n]+\]:\s*<?([^\s<>]+)", re.MULTILINE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.IGNORECASE)
@@ -77,7 +78,10 @@ def _front_matter(lines: list[str]) -> dict[str, object]:
         else:
             import yaml
 
-            fields = yaml.load(body, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            # The quick loader has no limit to its depth but the stack: it gets little at a time.
+            is_short = len(body) <= _SHORT_FRONT_MATTER
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if is_short else yaml.SafeLoader
+            fields = yaml.load(body, loader)
     except Exception:  # Whatever a loader says of it: it is text then, and indexed as such.
         return {}
     if not isinstance(fields, dict):

@@ -13,7 +13,7 @@ from retrieval.formats import format_of
 
 _RST_FIELD = re.compile(r":(tags|keywords|title):\s+(.+)", re.IGNORECASE)
 _RST_META = re.compile(r"\s+:keywords:\s+(.+)", re.IGNORECASE)
-_RST_LINK = re.compile(r"`[^`<]*<([^<>`]+)>`__?|^\.\. _[^:]+:\s+(\S+)", re.MULTILINE)
+_RST_LINK = re.compile(r"`[^`<]*<([^<>`]+)>`__?|^\.\. _[^:\n]+:[ ]+(\S+)", re.MULTILINE)
 _RST_DOC = re.compile(r":doc:`(?:[^`<]*<)?([^`<>]+)>?`")
 _ORG_KEYWORD = re.compile(r"#\+(title|filetags):\s*(.+)", re.IGNORECASE)
 _ORG_LINK = re.compile(r"\[\[([^\[\]]+)\](?:\[[^\[\]]*\])?\]")

@@ -216,6 +216,21 @@ def test_nesting_has_an_end() -> None:
     assert "nested too deeply" in _reason("a.json", b"[" * 100_000 + b"]" * 100_000)
 
 
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("a.md", b"[[" + b"a" * 300_000),
+        ("a.md", b"---\na: " + b"[" * 90_000 + b"\n---\n"),
+        ("a.md", b"](a" * 100_000),
+        ("a.org", b"#+begin_src\n" * 20_000),
+        ("a.org", b"* " + b" " * 300_000 + b"x"),
+        ("a.rst", b".. _x" * 100_000),
+    ],
+)
+def test_texts_made_to_take_long_do_not(path: str, data: bytes) -> None:
+    assert len(extract(path, data).text) == len(data)  # The test's time limit would tell.
+
+
 def test_halves_of_surrogate_pairs_do_not_get_through() -> None:
     found = extract("a.ipynb", b'{"cells": [{"cell_type": "raw", "source": "a\\ud800b"}]}')
     found.text.encode()
