@@ -248,7 +248,8 @@ def _differs(folder: Path, path: str, now: FileStat, before: StoredFile | None) 
     if _same_stat(now, before):
         return False
     try:
-        return read_bytes(folder, path)[1].sha256 != before.fingerprint.sha256
+        _, read = read_bytes(folder, path, max(now.size, MAX_BYTES))
+        return read.sha256 != before.fingerprint.sha256
     except UnusableNoteError:
         return not before.reason
 

@@ -11,7 +11,7 @@ class IndexOptions:
     """What a person may choose about an index."""
 
     max_bytes: int = 20_000_000
-    """Largest file that is read; of CSV and JSON files, as much of their beginning is indexed."""
+    """Largest file that is read; CSV and JSON files are read up to a megabyte at most."""
     vectors: str = ""
     """Address of a Chroma server, ``http://host:8000``; empty to keep the vectors here."""
     rerank_seconds: float = 2.0

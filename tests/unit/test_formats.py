@@ -12,7 +12,7 @@ from retrieval.chunking import chunk_note
 from retrieval.formats import format_of
 from retrieval.library import Library
 from retrieval.notes import make_note, read_note
-from retrieval.types import Chunk, Fingerprint, Query
+from retrieval.types import Chunk, Fingerprint, IndexOptions, Query
 from tests.fixtures import documents
 from tests.fixtures.word_embedder import WordEmbedder
 
@@ -81,6 +81,20 @@ def test_what_becomes_ignored_leaves_the_index(library: Library, tmp_path: Path)
     assert not library.search(Query("marigold", leg="bm25")).passages
     (notes / ".alcoveignore").unlink()
     assert library.index(notes).added == 2
+
+
+def test_the_size_limit_is_an_option_and_another_holds_at_the_next_run(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "small.md").write_text("The tern.")
+    (notes / "large.md").write_text("The skua. " * 40)
+    for limit, expected in ((1000, 2), (300, 1), (1000, 2)):
+        with Library(tmp_path / "index", WordEmbedder(), IndexOptions(limit)) as library:
+            report = library.index(notes)
+            found = {p.chunk.note_path for p in library.search(Query("tern skua")).passages}
+            assert len(found) == library.status(notes).notes == expected
+            assert library.status(notes).pending == 0
+            assert [s.path for s in report.skipped] == ["large.md"][: 2 - expected]
 
 
 def test_a_file_without_a_reason_to_change_is_not_tried_again(
