@@ -135,7 +135,8 @@ class Indexer:
             counts = Counter(
                 self._files.take(root, path, file) for path, file in known.items() if file
             )
-            self._embed(folder, reporter, background=False, paths=list(known))
+            if not self._indexes.foreign:  # Else vectors wait for the rebuild.
+                self._embed(folder, reporter, background=False, paths=list(known))
             return self._report(folder, counts, started)
 
     def forget(self, folder: str | Path) -> Forgotten | None:

@@ -1,6 +1,8 @@
 """Another embedder or chunking: the index is built anew beside the old one, which answers."""
 
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from retrieval import chunking
 from retrieval.errors import IndexCancelled, IndexDamagedError
 from retrieval.library import Library
-from retrieval.types import Embedder, LegChoice, Progress, Query
+from retrieval.types import Embedder, IndexReport, LegChoice, Progress, Query
 from tests.fixtures.word_embedder import WordEmbedder
 
 Named = Callable[[str], Embedder | None]
@@ -40,6 +42,13 @@ def _named(name: str) -> Embedder | None:
 
 def _found(library: Library, text: str, leg: LegChoice = "hybrid") -> list[str]:
     return [p.chunk.note_path for p in library.search(Query(text, k=1, leg=leg)).passages]
+
+
+def _until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20.0
+    while not done():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
 
 
 class _Stop:
@@ -231,6 +240,33 @@ def test_a_new_folder_is_found_by_keyword_during_the_rebuild(
             library.index(second, cancelled=_Stop(embedder, 2))
         assert _found(library, "word2 second") == ["note 2.md"]
         assert library.status().notes == 17
+
+
+@pytest.mark.parametrize("named", [_named, None], ids=["embedder known", "embedder gone"])
+def test_an_index_to_be_rebuilt_is_kept_up_to_date_as_it_is(
+    index: Path, notes: Path, named: Named | None
+) -> None:
+    ours = WordEmbedder("words@2")
+    cancelled = threading.Event()
+    with Library(index, ours, embedder_named=named) as library:
+        reports: list[IndexReport] = []
+        watching = threading.Thread(
+            target=library.watch, args=(notes, reports.append, cancelled.is_set)
+        )
+        (notes / "note 3.md").write_text("# Three\n\nokapi\n")
+        watching.start()
+        try:
+            _until(lambda: len(reports) == 1)
+            (notes / "note 4.md").write_text("# Four\n\nmarmot\n")
+            _until(lambda: len(reports) == 2)
+        finally:
+            cancelled.set()
+            watching.join(20.0)
+        for word, path in (("okapi", "note 3.md"), ("marmot", "note 4.md")):
+            assert _found(library, word, "bm25") == [path]
+        assert (index / "index.sqlite3").exists()
+        assert library._indexes.store.vectors.count("words@1") == (12 if named else 10)
+    assert ours.embedded == []
 
 
 def test_a_pointer_that_says_nothing_is_damage_with_a_remedy(index: Path) -> None:
