@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HNSW: Any = {"space": "cosine", "ef_construction": 200, "ef_search": 300, "max_neighbors": 16}
-"""How Chroma's graph is built and searched; docs/retrieval.md says what recall that gives."""
+HNSW: Any = {"space": "cosine", "ef_construction": 200, "ef_search": 1000, "max_neighbors": 16}
+"""How Chroma's graph is built and searched; tests/benchmarks/bench_search.py says how well."""
 
 _BATCH = 1000
 _PAGE = 5000
-_FORMER = "chunks-"  # Collections of before, whose ids were those of chunks.
 
 
 class LocalVectors:
@@ -33,7 +32,7 @@ class LocalVectors:
 
     def __init__(self, directory: Path, embedder: str) -> None:
         self._directory = directory
-        self._name = collection_name(embedder)
+        self._name = collection_name(f"{embedder} {sorted(HNSW.items())}")
         self._client: ClientAPI | None = None
         self._collection: Collection | None = None
 
@@ -96,7 +95,7 @@ class LocalVectors:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._client = chromadb.PersistentClient(self._directory, settings=settings)
         for collection in self._client.list_collections():
-            if collection.name.startswith(_FORMER):
+            if collection.name != self._name:  # Of another embedder, or another kind of graph.
                 self._client.delete_collection(collection.name)
         self._collection = self._client.get_or_create_collection(
             self._name, embedding_function=None, configuration={"hnsw": HNSW}
@@ -125,9 +124,9 @@ class LocalVectors:
             ) from error
 
 
-def collection_name(embedder: str) -> str:
-    """Name the collection of an embedder's vectors, in Chroma's narrow alphabet."""
-    return f"texts-{hashlib.sha256(embedder.encode()).hexdigest()[:12]}"
+def collection_name(content: str) -> str:
+    """Name a collection after what is special about its vectors, in Chroma's narrow alphabet."""
+    return f"texts-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 def nearest_to(vector: NDArray[np.float32], count: int) -> dict[str, object]:

@@ -194,7 +194,7 @@ def test_opening_brings_it_in_step(index: Index) -> None:
     assert index.leg._chroma.keys() == {text_hash("tea"), text_hash("apple pear")}
 
 
-def test_collections_of_chunk_ids_are_deleted(tmp_path: Path) -> None:
+def test_collections_of_another_kind_are_deleted(tmp_path: Path) -> None:
     import chromadb
     from chromadb.config import Settings
 
