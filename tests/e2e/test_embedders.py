@@ -105,6 +105,28 @@ def test_prompts_go_in_front_of_what_is_embedded_and_into_the_name(tiny: Path) -
     assert embedder.name.startswith("owner/tiny@")
 
 
+def test_a_gpu_that_has_no_room_left_hands_over_to_the_cpu(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    embedder = embedder_in(tiny, "owner/tiny")
+    expected = embedder.embed_passages(["green tea", "old ship"])
+    forward, tried = embedder._forward, []
+
+    def short_of_memory(texts: list[str], prompt: str, bfloat16: bool) -> object:
+        tried.append(len(texts))
+        if len(tried) == 1:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+        return forward(texts, prompt, bfloat16)
+
+    monkeypatch.setattr(embedder, "_forward", short_of_memory)
+    monkeypatch.setattr(embedder, "_placement", torch_models.Placement("cuda", "float16"))
+    with caplog.at_level(logging.WARNING, "alcove.embedding"):
+        vectors = embedder.embed_passages(["green tea", "old ship"])
+    assert tried == [2, 2]
+    assert "embedding on the CPU" in caplog.text
+    assert np.array_equal(vectors, expected)
+
+
 def test_the_name_changes_with_weights_and_prompts_alone(tiny: Path, tmp_path: Path) -> None:
     same = write_tiny_embedder(tmp_path / "same", PROMPTS)
     other_prompt = write_tiny_embedder(tmp_path / "prompt", {**PROMPTS, "query": "which "})
@@ -249,9 +271,7 @@ def test_a_reranker_can_change_the_first_place(word_reranker: Path, tmp_path: Pa
     # To the keyword search nearly every note has a ship, so it counts lamps; the reranker wants
     # both words there.
     (notes / "one.md").write_text("Lamp lamp lamp, a lamp.\n")
-    (notes / "both.md").write_text(
-        "The old ship on the quiet water had the last lamp on it.\n"
-    )
+    (notes / "both.md").write_text("The old ship on the quiet water had the last lamp on it.\n")
     for name in "abcdef":
         (notes / f"{name}.md").write_text(f"The {name} was a ship of the line.\n")
     reranker = CrossEncoderReranker(word_reranker, "owner/words")
