@@ -89,9 +89,12 @@ def code_blocks(path: str, text: str) -> tuple[Block, ...]:
 def _code_blocks(grammar: str, text: str) -> tuple[Block, ...]:
     if not grammar or len(text) > _MOST_CHARACTERS:
         return text_blocks(text)
-    from tree_sitter import Parser
+    try:
+        from tree_sitter import Parser
 
-    tree = Parser(_language(grammar)).parse(text.encode("utf-8", "replace"))
+        tree = Parser(_language(grammar)).parse(text.encode("utf-8", "replace"))
+    except (ImportError, OSError, ValueError):  # No such library for this machine, or too old.
+        return text_blocks(text)
     walk = _Walk(text.split("\n"))
     walk.children(tree.root_node, depth=1)
     walk.gap(len(walk.lines) - 1, depth=1)

@@ -65,6 +65,8 @@ def extract(path: str, data: bytes) -> Extracted:
         raise UnusableNoteError("it takes more memory to read than there is") from error
     except RecursionError as error:
         raise UnusableNoteError("it is nested too deeply to be read") from error
+    except ImportError as error:
+        raise UnusableNoteError(f"what reads such files cannot be loaded ({error})") from error
     except Exception as error:
         logging.getLogger(__name__).debug("cannot extract %s", path, exc_info=True)
         name = _NAMES.get(written, written)

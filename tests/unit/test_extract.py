@@ -4,6 +4,7 @@ import io
 import json
 import random
 import struct
+import sys
 import zipfile
 from collections.abc import Callable
 
@@ -229,6 +230,11 @@ def test_nesting_has_an_end() -> None:
 )
 def test_texts_made_to_take_long_do_not(path: str, data: bytes) -> None:
     assert len(extract(path, data).text) == len(data)  # The test's time limit would tell.
+
+
+def test_a_library_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    assert "cannot be loaded (import of pypdfium2" in _reason("a.pdf", b"%PDF-1.7")
 
 
 def test_halves_of_surrogate_pairs_do_not_get_through() -> None:

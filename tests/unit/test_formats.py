@@ -1,5 +1,6 @@
 """A folder with a file of every format, indexed and searched; and how each is cut."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -239,6 +240,12 @@ def test_broken_code_loses_no_line_and_doubles_none(path: str) -> None:
     assert len(taken) == len(set(taken))
     lines = text.split("\n")
     assert {n for n, line in enumerate(lines) if line.strip()} <= set(taken)
+
+
+def test_code_without_its_grammar_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tree_sitter", None)
+    text = "def only_here():\n    pass\n\n\nlast = 1\n"
+    assert [(b.first, b.last) for b in code_blocks("a.py", text)] == [(0, 1), (4, 4)]
 
 
 def test_a_definition_is_one_chunk_under_its_name_where_it_fits() -> None:
