@@ -22,7 +22,7 @@ RRF_K = 1000
 """Damps the ranks: at equal strength a leg's first place counts ``(k + 2) / (k + 1)`` times its
 second. It is large since the difference between places is in their strengths."""
 
-LEG_WEIGHTS: Mapping[Leg, float] = {"bm25": 100.0, "vector": 70.0}
+LEG_WEIGHTS: Mapping[Leg, float] = {"bm25": 100.0, "vector": 80.0}
 """Weight of a hit that is as strong as can be."""
 
 _CURVE = 0.8  # Below 1: a little more strength counts less among strong hits than among weak ones.
