@@ -8,6 +8,7 @@ back after it was gone, and a while after the last change.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -112,6 +113,7 @@ class _Watching:
         """Give changes until the directories are others, or the folder is another."""
         from watchfiles import watch
 
+        logging.getLogger("watchfiles").setLevel(logging.WARNING)  # It logs every change.
         batches = watch(
             *(str(Path(self._folder, place)) for place in sorted(self._places)),
             watch_filter=None,
