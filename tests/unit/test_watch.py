@@ -161,12 +161,12 @@ def test_every_other_collection_is_followed_too(tmp_path: Path, folder: Path) ->
         try:
             _wait(lambda: len(library._indexes.store.files(str(folder))) == 2)
             (other / "there.md").write_text("# There\n")
-            _wait(lambda: bool(library.chunks(other, "there.md")))
+            _wait(lambda: sum(report.added for report in reports) == 3)
+            assert library.chunks(other, "there.md")
         finally:
             cancelled.set()
             thread.join(DEADLINE_SECONDS)
         assert not thread.is_alive()
-    assert sum(report.added for report in reports) == 3
 
 
 def test_ignore_files_count_at_once(watched: Watched, folder: Path) -> None:
