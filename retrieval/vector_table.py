@@ -163,7 +163,8 @@ class VectorTable:
     ) -> Iterator[list[Any]]:
         """Give rows of id, vector and number of chunks, in slices that leave memory free."""
         sql = (
-            "SELECT c.id, v.vector, c.number FROM chunks c JOIN vectors v ON v.embedder = ?"
+            # CROSS: from the chunks to their vectors, never through all vectors to the chunks.
+            "SELECT c.id, v.vector, c.number FROM chunks c CROSS JOIN vectors v ON v.embedder = ?"
             " AND v.text_hash = c.text_hash"
         )
         base: list[object] = [embedder]

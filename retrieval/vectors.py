@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _ADD_AT_ONCE = 250  # Texts: one call into Chroma costs as much as indexing dozens of them.
 _LEFTOVERS = 500  # Chunks removed until Chroma is searched for texts that nobody has any more.
-_EXACT = 5000  # Chunks that are compared sooner than Chroma finds them among all.
+_EXACT = 1000  # Chunks that are compared sooner than Chroma finds them among all.
+_FILTERED = 1500  # Texts asked for at least when a filter drops most: the graph is searched wider.
 _MOST_FETCHED = 4000  # Texts asked of Chroma until comparing every vector is quicker.
 
 
@@ -140,11 +141,13 @@ class VectorLeg(ABC):
         """Ask Chroma for more and more, until enough of it is among what is wanted."""
         expected = depth * self._count(()) / share if share else depth
         wanted = math.ceil(self._excess * expected)
+        if folders or within is not None:
+            wanted = max(wanted, _FILTERED)
         while wanted <= _MOST_FETCHED:
             near = self._nearest(vector, wanted)
             found = self._chunks(near, folders, within)
             if len(found) >= depth or len(near) < wanted:
-                if len(found) >= depth:
+                if len(found) >= depth and not folders and within is None:
                     self._excess = max(1.2, 1.2 * wanted * depth / len(found) / expected)
                 merged = dict(found) | self._compared(vector, folders, within)
                 if len(merged) >= min(depth, share):

@@ -170,7 +170,9 @@ def test_one_file_edited(library: Library, place: Path) -> None:
     try:
         for number, index in enumerate((False, True)):
             word = f"quixotic{number} zephyr{number} marmalade{number}"
-            path.write_text(f"# Edited {number}\n\n{word}\n\n{Writer(number).words(3, 60)}\n")
+            path.write_text(
+                f"# Edited {number}\n\n{f'{word} ' * 12}\n\n{Writer(number).words(3, 30)}\n"
+            )
             started = time.perf_counter()
             if index:
                 library.index(place / "notes")
