@@ -61,7 +61,7 @@ class Contribution:
     rank: int
     """The passage's rank in that leg, from 1."""
     weight: float
-    """Weight of the leg in the fusion."""
+    """Weight of the hit in the fusion: its leg's, times how strong the hit is."""
     score: float
     """The share of the fused score: ``weight / (k + rank)``."""
     leg_score: float
