@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _ADD_AT_ONCE = 250  # Texts: one call into Chroma costs as much as indexing dozens of them.
 _LEFTOVERS = 500  # Chunks removed until Chroma is searched for texts that nobody has any more.
-_EXACT = 1000  # Chunks that are compared sooner than Chroma finds them among all.
-_FILTERED = 1500  # Texts asked for at least when a filter drops most: the graph is searched wider.
+_EXACT = 5000  # Chunks that are compared sooner than Chroma finds them among all.
+_FILTERED = 2500  # Texts asked for at least when a filter drops most: the graph is searched wider.
 _MOST_FETCHED = 4000  # Texts asked of Chroma until comparing every vector is quicker.
 
 
@@ -142,7 +142,7 @@ class VectorLeg(ABC):
         expected = depth * self._count(()) / share if share else depth
         wanted = math.ceil(self._excess * expected)
         if folders or within is not None:
-            wanted = max(wanted, _FILTERED)
+            wanted = max(2 * wanted, _FILTERED)
         while wanted <= _MOST_FETCHED:
             near = self._nearest(vector, wanted)
             found = self._chunks(near, folders, within)

@@ -246,7 +246,7 @@ def test_within_some_chunks(library: Library, queries: list[str]) -> None:
     def search(query: str, within: frozenset[str]) -> None:
         found.append(leg.search(query, 100, within=within))
 
-    for count in (100, 5000, 25_000):
+    for count in (100, 5000, 10_000, 25_000):
         chosen = random.choice(len(exact.ids), count, replace=False)
         within = frozenset(exact.ids[n] for n in chosen)
         found.clear()
