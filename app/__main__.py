@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from models.download import HubDownloader
     from models.types import LocalModel, ModelFile
     from retrieval.library import Library
-    from retrieval.model_places import ModelPlaces
+    from retrieval.sentence_models.model_places import ModelPlaces
     from retrieval.types import Reranker
 
 SAMPLE_NOTES = Path(__file__).resolve().parent / "sample_notes"
@@ -82,7 +82,7 @@ class Composition:
 
     def model_places(self) -> ModelPlaces:
         """Tell where embedders and rerankers are on this machine."""
-        from retrieval.model_places import ModelPlaces, hub_cache
+        from retrieval.sentence_models.model_places import ModelPlaces, hub_cache
 
         return ModelPlaces(self.paths.embedders, hub_cache())
 

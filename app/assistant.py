@@ -155,8 +155,8 @@ def _context(options: AskOptions) -> str:
 
 def _searched_for(asked: _Asked) -> str:
     """Give the words that were searched for: without operators, with what they go on from."""
-    from retrieval.follow_up import in_context
-    from retrieval.query import parse_query
+    from retrieval.queries.follow_up import in_context
+    from retrieval.queries.query import parse_query
 
     words = parse_query(asked.question, 0.0).text
     return in_context(words, _context(asked.options)).keywords

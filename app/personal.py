@@ -15,8 +15,8 @@ from typing import TypeAlias
 from app.judgments import Judgment, text_digest
 from app.types import Searcher
 from retrieval.errors import EvaluationError, IndexMissingError
-from retrieval.measures import ndcg, recall, reciprocal_rank
-from retrieval.systems import (
+from retrieval.evaluation.measures import ndcg, recall, reciprocal_rank
+from retrieval.evaluation.systems import (
     Comparison,
     Search,
     System,

@@ -15,7 +15,7 @@ from retrieval.types import Cancelled, Forgotten, IndexReport, IndexStatus, Repo
 
 if TYPE_CHECKING:
     from retrieval.library import Library
-    from retrieval.model_places import ModelPlaces
+    from retrieval.sentence_models.model_places import ModelPlaces
 
 
 class Notes(Searcher, Protocol):

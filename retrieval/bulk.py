@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDoneError
 from typing import TYPE_CHECKING
 
+from retrieval.storage.vector_table import Unembedded
 from retrieval.types import Embedder
-from retrieval.vector_table import Unembedded
 
 if TYPE_CHECKING:
     import numpy as np

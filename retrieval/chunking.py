@@ -16,9 +16,9 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import TypeVar
 
-from retrieval.blocks import Block
-from retrieval.outline import note_blocks, parts, place_name
-from retrieval.packing import Piece, pack
+from retrieval.blocks.outline import note_blocks, parts, place_name
+from retrieval.blocks.packing import Piece, pack
+from retrieval.blocks.text import Block
 from retrieval.types import Chunk, Note
 
 VERSION = 3

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from retrieval.digests import Digests
 from retrieval.embedding import BUNDLED, bundled_embedder, embedder_in
 from retrieval.errors import EmbedderError
-from retrieval.known_models import known_prompts
-from retrieval.model_places import ModelPlaces
+from retrieval.sentence_models.digests import Digests
+from retrieval.sentence_models.known_models import known_prompts
+from retrieval.sentence_models.model_places import ModelPlaces
 from retrieval.types import Embedder
 
 

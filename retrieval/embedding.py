@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrieval.digests import Digests
 from retrieval.errors import EmbedderError
-from retrieval.model_folder import ModelFolder, Module, Prompts, read_model_folder
-from retrieval.model_tokenizer import ModelTokenizer
+from retrieval.sentence_models.digests import Digests
+from retrieval.sentence_models.model_folder import ModelFolder, Module, Prompts, read_model_folder
+from retrieval.sentence_models.model_tokenizer import ModelTokenizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from retrieval.torch_models import Placement
+    from retrieval.sentence_models.torch_models import Placement
 
 BUNDLED = "all-MiniLM-L6-v2"
 """Name of the model that comes with Alcove."""
@@ -188,7 +188,7 @@ class SentenceTransformerEmbedder:
         return vector
 
     def _loaded(self) -> Any:  # noqa: ANN401 - torch's types stay in here
-        from retrieval import torch_models
+        from retrieval.sentence_models import torch_models
 
         self._tokenizer.open()
         model, self._placement = torch_models.load_on(
@@ -229,7 +229,7 @@ class SentenceTransformerEmbedder:
         self, texts: list[str], prompt: str, *, bfloat16: bool = False
     ) -> NDArray[np.float32]:
         """Embed; what a GPU has no room for is embedded on the CPU from then on."""
-        from retrieval import torch_models
+        from retrieval.sentence_models import torch_models
 
         try:
             vectors = self._forward(texts, prompt, bfloat16)

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from retrieval.bulk import batches, embed_in_batches
 from retrieval.errors import FolderError
-from retrieval.folders import folder_problem, require_folder, resolve_folder
+from retrieval.files.folders import folder_problem, require_folder, resolve_folder
+from retrieval.files.scanning import MAX_BYTES, FileStat, Scan, scan_folder
 from retrieval.indexes import Indexes
 from retrieval.notes import UnusableNoteError, read_bytes
 from retrieval.progress import Reporter, lock_wait
 from retrieval.reading import FileTaker
-from retrieval.scanning import MAX_BYTES, FileStat, Scan, scan_folder
+from retrieval.storage.vector_table import Unembedded
 from retrieval.store import StoredFile
 from retrieval.types import (
     READING,
@@ -32,7 +33,6 @@ from retrieval.types import (
     IndexReport,
     Report,
 )
-from retrieval.vector_table import Unembedded
 
 _WAIT_SECONDS = 0.05
 _MOST_FILES = 200

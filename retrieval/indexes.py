@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrieval import chunking, extract, tokenizing
+from retrieval.chroma.shared import SharedVectorLeg
 from retrieval.chunking import chunk_note, indexed_text
 from retrieval.errors import IndexLockedError
 from retrieval.lexical import LexicalIndex
 from retrieval.locking import WriteLock
-from retrieval.rows import text_hash
-from retrieval.shared_vectors import SharedVectorLeg
+from retrieval.storage.rows import text_hash
+from retrieval.storage.vector_table import Unembedded
 from retrieval.store import Store
 from retrieval.tokenizing import tokenize
 from retrieval.types import Chunk, Embedder, Fingerprint, Note
-from retrieval.vector_table import Unembedded
 from retrieval.vectors import VectorIndex, VectorLeg
 
 if TYPE_CHECKING:

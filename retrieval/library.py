@@ -6,19 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from retrieval.collections import find_folder
-from retrieval.current import Current, Opened
 from retrieval.errors import NoteError
-from retrieval.folders import require_folder, resolve_folder
+from retrieval.files.folders import require_folder, resolve_folder
+from retrieval.files.scanning import scan_folder
 from retrieval.indexer import Indexer
 from retrieval.indexes import EmbedderNamed, Indexes
-from retrieval.live import Live, OnChange
+from retrieval.lifecycle.current import Current, Opened
+from retrieval.lifecycle.live import Live, OnChange
+from retrieval.lifecycle.rebuild import Rebuild
 from retrieval.notes import UnusableNoteError, read_note
 from retrieval.progress import Reporter, lock_wait
-from retrieval.rebuild import Rebuild
-from retrieval.scanning import scan_folder
-from retrieval.scope import folder_notice
 from retrieval.search import Searcher
+from retrieval.searching.scope import folder_notice
+from retrieval.storage.collections import find_folder
 from retrieval.types import (
     Cancelled,
     Chunk,

@@ -11,15 +11,15 @@ import stat
 from pathlib import Path
 
 from retrieval.extract import UnusableNoteError, decode, extract
-from retrieval.folders import (
+from retrieval.files.folders import (
     NOT_THERE,
     folder_problem,
     plain,
     require_folder,
     resolve_folder,
 )
-from retrieval.formats import format_of
-from retrieval.scanning import (
+from retrieval.files.formats import format_of
+from retrieval.files.scanning import (
     MAX_BYTES,
     FileStat,
     Scan,

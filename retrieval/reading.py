@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from retrieval.files.scanning import FileStat, stat_note
 from retrieval.indexes import Indexes
 from retrieval.notes import UnusableNoteError, make_note, read_bytes
-from retrieval.scanning import FileStat, stat_note
 from retrieval.store import StoredFile
 from retrieval.types import Fingerprint
 

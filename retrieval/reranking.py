@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.errors import EmbedderError
-from retrieval.model_folder import require_transformer, safe_weights
+from retrieval.sentence_models.model_folder import require_transformer, safe_weights
 from retrieval.types import Reranker
 
 _MOST_TEXTS = 16
@@ -107,7 +107,7 @@ class CrossEncoderReranker:
             return self._scores(query, texts)
 
     def _loaded(self) -> Any:  # noqa: ANN401 - torch's types stay in here
-        from retrieval import torch_models
+        from retrieval.sentence_models import torch_models
 
         try:
             model, _ = torch_models.load_on(
@@ -128,7 +128,7 @@ class CrossEncoderReranker:
         return model
 
     def _scores(self, query: str, texts: Sequence[str]) -> list[float]:
-        from retrieval import torch_models
+        from retrieval.sentence_models import torch_models
 
         pairs = [(query, text) for text in texts]
         options = {"batch_size": len(pairs), "show_progress_bar": False}

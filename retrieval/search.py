@@ -7,22 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from retrieval.errors import EmbedderError, IndexDamagedError, VectorIndexError
-from retrieval.explain import (
+from retrieval.fusion import Fused, Weights, fuse, weigh
+from retrieval.indexer import Indexer
+from retrieval.indexes import Indexes
+from retrieval.queries.request import Request, read_request
+from retrieval.searching.explain import (
     MOST_CUTS,
     cut_of,
     cuts_beyond,
     cuts_kept_out,
     explanation,
 )
-from retrieval.freshness import Freshness
-from retrieval.fusion import Fused, Weights, fuse, weigh
-from retrieval.indexer import Indexer
-from retrieval.indexes import Indexes
-from retrieval.narrowing import allowed_chunks, why_none
-from retrieval.reordering import Reordering
-from retrieval.request import Request, read_request
-from retrieval.scope import Scope, find_scope
-from retrieval.standing import Selection, Standing
+from retrieval.searching.freshness import Freshness
+from retrieval.searching.narrowing import allowed_chunks, why_none
+from retrieval.searching.reordering import Reordering
+from retrieval.searching.scope import Scope, find_scope
+from retrieval.searching.standing import Selection, Standing
 from retrieval.types import (
     Cut,
     Explanation,

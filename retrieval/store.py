@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.collections import Collections
-from retrieval.database import Database, marks, slices
-from retrieval.rows import (
+from retrieval.storage.collections import Collections
+from retrieval.storage.database import Database, marks, slices
+from retrieval.storage.rows import (
     CHUNK_COLUMNS,
     chunk_of,
     delete_chunks,
@@ -26,9 +26,9 @@ from retrieval.rows import (
     note_of,
     note_row,
 )
+from retrieval.storage.vector_table import VectorTable
 from retrieval.terms import TermBatch, term_batch
 from retrieval.types import Chunk, Fingerprint, Note, Skipped
-from retrieval.vector_table import VectorTable
 
 _TERMS = "SELECT term, number FROM terms WHERE term IN"
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrieval.chroma_local import LocalVectors
+from retrieval.chroma.local import LocalVectors
 from retrieval.errors import VectorIndexDamagedError
 from retrieval.store import Store
 from retrieval.types import Embedder, Hit, Leg
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from retrieval.vector_table import VectorTable
+    from retrieval.storage.vector_table import VectorTable
 
 _ADD_AT_ONCE = 250  # Texts: one call into Chroma costs as much as indexing dozens of them.
 _LEFTOVERS = 500  # Chunks removed until Chroma is searched for texts that nobody has any more.

@@ -11,7 +11,7 @@ from app.cli.output import Exit, columns, complain, note, progress_bar, say, say
 from app.format import human_bytes
 from app.safe_text import one_line
 from app.tools import Tools
-from retrieval.known_models import BUNDLED, EMBEDDERS, RERANKERS, KnownModel
+from retrieval.sentence_models.known_models import BUNDLED, EMBEDDERS, RERANKERS, KnownModel
 
 
 @dataclass(frozen=True, slots=True)

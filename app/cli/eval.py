@@ -21,7 +21,7 @@ from app.tools import Tools
 from retrieval.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from retrieval.systems import System
+    from retrieval.evaluation.systems import System
 
 DEFAULT_K = 5
 """Chunks that ``--chunks`` looks at, as the published figures do."""
@@ -70,8 +70,8 @@ def _systems(arguments: argparse.Namespace, tools: Tools) -> list[System]:
 
 def _dataset(arguments: argparse.Namespace, tools: Tools, systems: Sequence[System]) -> Exit:
     # NumPy, which the other commands need not wait for.
-    from retrieval.beir import read_dataset, write_run
-    from retrieval.evaluate import evaluate, evaluation_folder
+    from retrieval.evaluation.beir import read_dataset, write_run
+    from retrieval.evaluation.evaluate import evaluate, evaluation_folder
 
     prefix = arguments.run
     runs = {system: Path(f"{prefix}.{system}.trec") for system in systems if prefix is not None}
@@ -99,8 +99,8 @@ def _dataset(arguments: argparse.Namespace, tools: Tools, systems: Sequence[Syst
 
 
 def _chunks(arguments: argparse.Namespace, tools: Tools, systems: Sequence[System]) -> Exit:
-    from retrieval.evaluate import evaluation_folder
-    from retrieval.evaluate_chunks import evaluate_chunks, read_span_dataset
+    from retrieval.evaluation.evaluate import evaluation_folder
+    from retrieval.evaluation.evaluate_chunks import evaluate_chunks, read_span_dataset
 
     k = arguments.k or DEFAULT_K
     data = read_span_dataset(arguments.chunks)

@@ -9,9 +9,9 @@ from app.cli.output import columns, say
 
 if TYPE_CHECKING:
     from app.personal import PersonalEvaluation
-    from retrieval.evaluate import Evaluation
-    from retrieval.evaluate_chunks import ChunkEvaluation
-    from retrieval.systems import Comparison, SystemResult
+    from retrieval.evaluation.evaluate import Evaluation
+    from retrieval.evaluation.evaluate_chunks import ChunkEvaluation
+    from retrieval.evaluation.systems import Comparison, SystemResult
 
 
 def evaluation_json(evaluation: Evaluation, dataset: str) -> dict[str, object]:

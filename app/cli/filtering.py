@@ -6,8 +6,8 @@ import argparse
 import os
 import time
 
-from retrieval.filters import FORMATS, WHEN, checked, parse_format, parse_when
 from retrieval.notes import resolve_folder
+from retrieval.queries.filters import FORMATS, WHEN, checked, parse_format, parse_when
 from retrieval.types import Filters, Format
 
 

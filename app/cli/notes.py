@@ -14,9 +14,9 @@ from app.format import where
 from app.safe_text import one_line, printable
 from app.tools import Notes, Tools
 from models.errors import ModelError
-from retrieval.collections import find_folder
 from retrieval.errors import IndexMissingError
 from retrieval.notes import resolve_folder
+from retrieval.storage.collections import find_folder
 from retrieval.types import Forgotten, IndexStatus, Passage, Query, SearchResult
 
 SNIPPET_LINES = 4

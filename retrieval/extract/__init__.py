@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 from retrieval.extract.decoding import decode
 from retrieval.extract.extracted import MAX_TEXT, Extracted, UnusableNoteError
-from retrieval.formats import format_of
+from retrieval.files.formats import format_of
 from retrieval.types import Format, Place
 
 __all__ = ["VERSION", "Extracted", "UnusableNoteError", "decode", "extract"]

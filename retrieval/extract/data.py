@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from retrieval.extract.decoding import decode
 from retrieval.extract.extracted import Extracted, TextBuilder
-from retrieval.formats import suffix_of
+from retrieval.files.formats import suffix_of
 
 _LONGEST_LINE = 2000  # A longer one is written for programs.
 _LINES = frozenset({".jsonl", ".ndjson"})

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from retrieval.blocks import front_matter_end, markdown_blocks, markdown_title
+from retrieval.blocks.text import front_matter_end, markdown_blocks, markdown_title
 from retrieval.extract.decoding import decode
 from retrieval.extract.extracted import Extracted, clean_tags
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from retrieval.blocks_markup import org_blocks, org_tags, rst_blocks
+from retrieval.blocks.markup import org_blocks, org_tags, rst_blocks
 from retrieval.extract.decoding import decode
 from retrieval.extract.extracted import Extracted, clean_tags
 from retrieval.extract.markdown import relative_links
-from retrieval.formats import format_of
+from retrieval.files.formats import format_of
 
 _RST_FIELD = re.compile(r":(tags|keywords|title):\s+(.+)", re.IGNORECASE)
 _RST_META = re.compile(r"\s+:keywords:\s+(.+)", re.IGNORECASE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retrieval.extract.decoding import decode
 from retrieval.extract.extracted import Extracted, UnusableNoteError
-from retrieval.formats import format_of
+from retrieval.files.formats import format_of
 
 _LONGEST_CODE_LINE = 20_000
 

@@ -18,7 +18,7 @@ from retrieval.bulk import embed_in_batches
 from retrieval.chunking import chunk_note, indexed_text
 from retrieval.embedding import SentenceTransformerEmbedder, bundled_embedder
 from retrieval.notes import make_note, read_bytes, scan_folder
-from retrieval.vector_table import Unembedded
+from retrieval.storage.vector_table import Unembedded
 
 SAMPLE_NOTES = Path(__file__).resolve().parents[2] / "app" / "sample_notes"
 ROUNDS = 3

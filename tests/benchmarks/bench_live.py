@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.database import Database
 from retrieval.library import Library
+from retrieval.storage.database import Database
 from retrieval.types import IndexReport, ignore_progress, never_cancelled
 from tests.fixtures.word_embedder import WordEmbedder
 

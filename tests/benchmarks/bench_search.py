@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from rank_bm25 import BM25Okapi
 
-from retrieval.chroma_local import LocalVectors
+from retrieval.chroma.local import LocalVectors
 from retrieval.chunking import indexed_text
 from retrieval.lexical import LexicalIndex
 from retrieval.library import Library

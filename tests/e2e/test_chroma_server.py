@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.chroma_server import ServerVectors
+from retrieval.chroma.server import ServerVectors
 from retrieval.errors import VectorIndexError
 from retrieval.library import Library
 from retrieval.types import IndexOptions, Query, SearchResult

@@ -14,13 +14,13 @@ import pytest
 from models.download import HubDownloader
 from models.errors import ModelNotFoundError
 from models.hub import list_embedder_files
-from retrieval import torch_models
 from retrieval.embedders import Embedders
 from retrieval.embedding import bundled_embedder, embedder_in
 from retrieval.errors import EmbedderError
 from retrieval.library import Library
-from retrieval.model_places import ModelPlaces, hub_cache
 from retrieval.reranking import CrossEncoderReranker
+from retrieval.sentence_models import torch_models
+from retrieval.sentence_models.model_places import ModelPlaces, hub_cache
 from retrieval.types import IndexOptions, Query
 from tests.e2e.conftest import Home
 from tests.fixtures.hub import FakeHub

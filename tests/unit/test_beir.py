@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.beir import (
+from retrieval.errors import EvaluationError
+from retrieval.evaluation.beir import (
     Document,
     document_id,
     note_path,
@@ -14,7 +15,6 @@ from retrieval.beir import (
     write_corpus,
     write_run,
 )
-from retrieval.errors import EvaluationError
 from tests.fixtures.collections import write_collection
 
 

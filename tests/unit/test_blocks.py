@@ -4,7 +4,7 @@ from textwrap import dedent
 
 import pytest
 
-from retrieval.blocks import front_matter_end, markdown_blocks, markdown_title, text_blocks
+from retrieval.blocks.text import front_matter_end, markdown_blocks, markdown_title, text_blocks
 
 
 def _shape(text: str) -> list[tuple[int, int, int]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from retrieval.bulk import batches, embed_in_batches
-from retrieval.vector_table import Unembedded
+from retrieval.storage.vector_table import Unembedded
 from tests.fixtures.word_embedder import WordEmbedder
 
 

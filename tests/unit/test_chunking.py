@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.blocks import Block
+from retrieval.blocks.text import Block
 from retrieval.chunking import _Cutter, chunk_note, indexed_text
-from retrieval.formats import format_of
+from retrieval.files.formats import format_of
 from retrieval.types import Chunk, Fingerprint, Note
 
 LIMIT = 40

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from retrieval import database as databases
-from retrieval.database import Database
+from retrieval.storage import database as databases
+from retrieval.storage.database import Database
 
 _NAMES = "SELECT term FROM terms ORDER BY number"
 

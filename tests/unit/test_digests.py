@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.digests import Digests
+from retrieval.sentence_models.digests import Digests
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from app.cli.eval import evaluate_search
-from retrieval.beir import Dataset, Document, read_dataset
 from retrieval.errors import EvaluationError
-from retrieval.evaluate import Evaluation, evaluate, evaluation_folder
+from retrieval.evaluation.beir import Dataset, Document, read_dataset
+from retrieval.evaluation.evaluate import Evaluation, evaluate, evaluation_folder
+from retrieval.evaluation.systems import System
 from retrieval.library import Library
-from retrieval.systems import System
 from retrieval.types import IndexOptions, Progress
 from tests.fixtures.collections import write_collection
 from tests.fixtures.fakes import TestTools

@@ -11,9 +11,9 @@ import pytest
 from app.cli.eval import evaluate_search
 from app.settings import SearchSettings, Settings
 from retrieval.errors import EvaluationError
-from retrieval.evaluate_chunks import ChunkEvaluation, evaluate_chunks, read_span_dataset
+from retrieval.evaluation.evaluate_chunks import ChunkEvaluation, evaluate_chunks, read_span_dataset
+from retrieval.evaluation.systems import System
 from retrieval.library import Library
-from retrieval.systems import System
 from tests.fixtures.collections import TEXTS, write_span_set
 from tests.fixtures.fakes import TestTools
 from tests.fixtures.word_embedder import WordEmbedder

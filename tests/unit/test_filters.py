@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from retrieval.errors import FilterError
-from retrieval.filters import (
+from retrieval.queries.filters import (
     checked,
     described,
     has_tags,

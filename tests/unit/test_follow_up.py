@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.follow_up import in_context, is_follow_up
+from retrieval.queries.follow_up import in_context, is_follow_up
 from retrieval.tokenizing import tokenize
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.blocks_code import code_blocks
-from retrieval.blocks_data import csv_blocks, json_blocks
-from retrieval.blocks_markup import org_blocks, rst_blocks
+from retrieval.blocks.code import code_blocks
+from retrieval.blocks.data import csv_blocks, json_blocks
+from retrieval.blocks.markup import org_blocks, rst_blocks
 from retrieval.chunking import chunk_note
-from retrieval.formats import format_of
+from retrieval.files.formats import format_of
 from retrieval.library import Library
 from retrieval.notes import make_note, read_note
 from retrieval.types import Chunk, Fingerprint, IndexOptions, Query

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval.evaluation.measures import ndcg
 from retrieval.fusion import LEG_WEIGHTS, RRF_K, Weights, fuse, weigh
-from retrieval.measures import ndcg
 from retrieval.types import Hit, Leg
 
 DEPTH = 100

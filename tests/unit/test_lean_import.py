@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.lean_import import lean_imports, without_collecting
+from retrieval.sentence_models.lean_import import lean_imports, without_collecting
 
 
 @pytest.fixture

@@ -306,7 +306,9 @@ def test_progress_counts_up_to_its_total(library: Library, notes: Path) -> None:
 def test_a_stop_keeps_what_was_done(
     library: Library, notes: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.database._GROUP_SECONDS", 0.0)  # The run is over in less.
+    monkeypatch.setattr(
+        "retrieval.storage.database._GROUP_SECONDS", 0.0
+    )  # The run is over in less.
     with pytest.raises(IndexCancelled):
         library.index(notes, cancelled=lambda: library.status(notes).notes == 2)
     assert library.status(notes).notes == 2
@@ -436,7 +438,7 @@ def test_a_folder_that_another_process_adds_does_not_disturb_the_loading(
         Library(tmp_path / "index", WordEmbedder()) as ours,
         Library(tmp_path / "index", WordEmbedder()) as theirs,
     ):
-        monkeypatch.setattr("retrieval.database._STREAMED_AT_ONCE", 1)
+        monkeypatch.setattr("retrieval.storage.database._STREAMED_AT_ONCE", 1)
         ours.index(notes)
         batches = ours._indexes.store.all_terms()
         first = next(batches)

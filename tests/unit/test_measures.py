@@ -4,7 +4,13 @@ import math
 
 import pytest
 
-from retrieval.measures import MEASURES, ndcg, randomisation_test, recall, reciprocal_rank
+from retrieval.evaluation.measures import (
+    MEASURES,
+    ndcg,
+    randomisation_test,
+    recall,
+    reciprocal_rank,
+)
 
 GRADES = {"a": 3, "b": 1, "c": 2, "bad": 0, "worse": -1}
 

@@ -9,7 +9,7 @@ import pytest
 
 from retrieval.embedding import BUNDLED, bundled_embedder
 from retrieval.errors import EmbedderError
-from retrieval.model_folder import Module, Prompts, read_model_folder
+from retrieval.sentence_models.model_folder import Module, Prompts, read_model_folder
 
 KINDS = [("", "models.Transformer"), ("1_Pooling", "models.Pooling"), ("2_Dense", "models.Dense")]
 

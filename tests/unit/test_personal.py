@@ -15,8 +15,8 @@ from app.cli.eval import evaluate_search
 from app.judgments import Judgments, Verdict
 from app.personal import PersonalEvaluation, evaluate_personal
 from retrieval.errors import EvaluationError
+from retrieval.evaluation.systems import System
 from retrieval.library import Library
-from retrieval.systems import System
 from retrieval.types import Query, SearchResult
 from tests.fixtures.fakes import TestTools
 from tests.fixtures.word_embedder import WordEmbedder

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.phrases import folded, longest_word, says
+from retrieval.queries.phrases import folded, longest_word, says
 
 
 @pytest.mark.parametrize(

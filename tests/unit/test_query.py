@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.query import OPERATORS, ParsedQuery, as_words, parse_query
+from retrieval.queries.query import OPERATORS, ParsedQuery, as_words, parse_query
 from retrieval.types import Filters
 
 NOW = datetime.datetime(2026, 3, 31, 12, 30).timestamp()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.folders import require_folder
-from retrieval.scanning import MAX_DATA_BYTES, scan_folder
+from retrieval.files.folders import require_folder
+from retrieval.files.scanning import MAX_DATA_BYTES, scan_folder
 
 
 def _make(folder: Path, *paths: str) -> Path:

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.chunking import chunk_note
-from retrieval.spans import Span, SpanScores, locate, precision_omega, shared, span_scores, union
+from retrieval.evaluation.spans import (
+    Span,
+    SpanScores,
+    locate,
+    precision_omega,
+    shared,
+    span_scores,
+    union,
+)
 from retrieval.types import Chunk, Fingerprint, Note
 
 spans = st.lists(

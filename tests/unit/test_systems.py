@@ -9,7 +9,7 @@ import pytest
 
 from app.cli.parser import build_command_parser
 from retrieval.errors import EvaluationError
-from retrieval.systems import SYSTEMS, Search, System, SystemResult, compare, measure
+from retrieval.evaluation.systems import SYSTEMS, Search, System, SystemResult, compare, measure
 from retrieval.types import Leg, Progress, Query, Reranked, SearchResult
 from tests.unit.passages import passage
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval.torch_models import Accelerators, Placement, choose_placement, load_on
+from retrieval.sentence_models.torch_models import (
+    Accelerators,
+    Placement,
+    choose_placement,
+    load_on,
+)
 
 CUDA = Placement("cuda", "bfloat16")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.chroma_local import LocalVectors
-from retrieval.rows import text_hash
+from retrieval.chroma.local import LocalVectors
+from retrieval.storage.rows import text_hash
 from retrieval.store import Store
 from retrieval.types import Chunk, Fingerprint, Hit
 from retrieval.vectors import VectorIndex

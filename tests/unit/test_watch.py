@@ -242,7 +242,7 @@ def test_where_the_system_cannot_watch_files_are_looked_at(
 _FOLLOW = """
 import sys
 from pathlib import Path
-from retrieval.scanning import scan_folder
+from retrieval.files.scanning import scan_folder
 from retrieval.watch import follow
 
 folder = Path(sys.argv[1])

@@ -1,0 +1,1 @@
+"""Chroma, in this process or on a team's server."""

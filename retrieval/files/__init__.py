@@ -1,0 +1,1 @@
+"""The files of a folder: what is there, what is ignored, what each is written in."""

@@ -1,0 +1,1 @@
+"""An index over time: its generations, the one that answers, rebuilding and following changes."""

@@ -1,0 +1,1 @@
+"""What a person typed: operators, phrases, filters, and the question before."""

@@ -1,0 +1,1 @@
+"""Models of sentence-transformers: where they are, what their files say, what runs them."""
