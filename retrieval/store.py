@@ -120,6 +120,19 @@ class Store:
         )
         return StoredFile(Fingerprint(*rows[0][:3]), rows[0][3]) if rows else None
 
+    def digests_behind(self, chunk_ids: Sequence[str]) -> dict[tuple[str, str], str]:
+        """Give the digest that each file behind some chunks was read with, by folder and path."""
+        found: dict[tuple[str, str], str] = {}
+        for some in slices(chunk_ids):
+            rows = self._database.read(
+                "SELECT DISTINCT f.path, n.path, n.sha256 FROM chunks c"
+                " JOIN files n ON n.number = c.file JOIN folders f ON f.number = n.folder"
+                f" WHERE c.id IN {marks(some)}",
+                some,
+            )
+            found.update({(folder, path): sha256 for folder, path, sha256 in rows})
+        return found
+
     def skipped(self, folder: str) -> tuple[Skipped, ...]:
         """Give a folder's files that could not be indexed."""
         rows = self._database.read(

@@ -163,12 +163,12 @@ class VectorLeg(ABC):
         within: frozenset[str] | None,
     ) -> list[tuple[str, float]]:
         """Give the chunks of texts, those that nobody has any more left out."""
-        chunks = self._table.chunks_of([key for key, _ in near])
+        chunks = self._table.chunks_of([key for key, _ in near], folders)
         return [
             (chunk_id, cosine)
             for key, cosine in near
-            for chunk_id, folder in chunks.get(key, ())
-            if (not folders or folder in folders) and (within is None or chunk_id in within)
+            for chunk_id in chunks.get(key, ())
+            if within is None or chunk_id in within
         ]
 
     def _compared(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,8 +69,10 @@ class Standing:
         step = max(2 * most, 16)
         for start in range(0, len(fused), step):
             some = fused[start : start + step]
+            ids = [f.chunk_id for f in some]
             generation = self._indexes.store.generation()
-            chunks = self._indexes.store.chunks([f.chunk_id for f in some])
+            chunks = self._indexes.store.chunks(ids)
+            read = self._indexes.store.digests_behind(ids)
             for item in some:
                 chunk = chunks.get(item.chunk_id)
                 if chunk is None:
@@ -78,13 +80,12 @@ class Standing:
                     continue
                 where = (chunk.folder, chunk.note_path)
                 if where not in files:
-                    files[where] = self._file_now(*where)
+                    files[where] = self._file_now(*where, read.get(where))
                 now = files[where]
                 if not now.fresh:
                     selection.changed.setdefault(chunk.folder, set()).add(chunk.note_path)
                 span = (now.place, chunk.first_line, chunk.last_line, chunk.text)
-                stored = now.fresh and self._is_stored(chunk, generation)
-                if not (stored if now.fresh else _stands_in(chunk, now.lines)):
+                if not (now.fresh or _stands_in(chunk, now.lines)):
                     selection.left.append(Left(item, chunk, "it is not in its file any more"))
                 elif span in taken:
                     selection.left.append(Left(item, chunk, "the same passage is there already"))
@@ -92,7 +93,10 @@ class Standing:
                     taken.add(span)
                     selection.passages.append(Passage(chunk, item.score, item.contributions))
                 if len(selection.passages) == most:
-                    return selection
+                    break
+            self._drop_replaced(selection, chunks, generation)
+            if len(selection.passages) == most:
+                break
         return selection
 
     def refresh(self, changed: dict[str, set[str]], notices: list[str]) -> bool:
@@ -111,23 +115,29 @@ class Standing:
                 )
         return refreshed
 
-    def _is_stored(self, chunk: Chunk, generation: int) -> bool:
-        """Say whether a chunk is still in the index, now that its file was found unchanged.
+    def _drop_replaced(
+        self, selection: Selection, chunks: Mapping[str, Chunk], generation: int
+    ) -> None:
+        """Leave out what is not in the index as it was read, at that generation of the store.
 
-        Another thread may have indexed the file since the chunk was read from the store, which
-        was at that generation.
+        Another thread may have indexed a file between the look at its chunks and at itself.
         """
         if self._indexes.store.generation() == generation:
-            return True
-        return self._indexes.store.chunks([chunk.id]).get(chunk.id) == chunk
+            return
+        ids = [p.chunk.id for p in selection.passages if p.chunk.id in chunks]
+        now = self._indexes.store.chunks(ids)
+        for passage in [p for p in selection.passages if p.chunk.id in chunks]:
+            if now.get(passage.chunk.id) != passage.chunk:
+                selection.passages.remove(passage)
+                item = Fused(passage.chunk.id, passage.score, passage.contributions)
+                selection.left.append(Left(item, passage.chunk, "it is not in its file any more"))
 
-    def _file_now(self, folder: str, path: str) -> _FileNow:
+    def _file_now(self, folder: str, path: str, sha256: str | None) -> _FileNow:
         """Read a file behind a hit, and compare it with what the index read."""
         place = os.path.realpath(Path(folder, path))
-        stored = self._indexes.store.file(folder, path)
         try:
             data, fingerprint = read_bytes(Path(folder), path, self._indexer.max_bytes)
-            if stored is not None and stored.fingerprint.sha256 == fingerprint.sha256:
+            if sha256 == fingerprint.sha256:
                 return _FileNow(place, (), fresh=True)
             note = make_note(Path(folder), path, data, fingerprint)
         except UnusableNoteError:

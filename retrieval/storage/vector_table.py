@@ -94,17 +94,23 @@ class VectorTable:
         )
         return int(rows[0][0])
 
-    def chunks_of(self, keys: Sequence[bytes]) -> dict[bytes, list[tuple[str, str]]]:
-        """Give id and folder of the chunks that have each of these texts, in a fixed order."""
-        found: dict[bytes, list[tuple[str, str]]] = {}
+    def chunks_of(
+        self, keys: Sequence[bytes], folders: Sequence[str] = ()
+    ) -> dict[bytes, list[str]]:
+        """Give the ids of the chunks of the folders (all when empty) that have each of these texts.
+
+        The chunks of a text come in a fixed order.
+        """
+        joined = f"{_FOLDERS} AND f.path IN {marks(folders)}" if folders else ""
+        found: dict[bytes, list[str]] = {}
         for some in slices(keys):
             rows = self._database.read(
-                f"SELECT c.text_hash, c.id, f.path FROM chunks c{_FOLDERS}"
+                f"SELECT c.text_hash, c.id FROM chunks c{joined}"
                 f" WHERE c.text_hash IN {marks(some)} ORDER BY c.number",
-                some,
+                [*folders, *some],
             )
-            for key, chunk_id, folder in rows:
-                found.setdefault(key, []).append((chunk_id, folder))
+            for key, chunk_id in rows:
+                found.setdefault(key, []).append(chunk_id)
         return found
 
     def vectors(

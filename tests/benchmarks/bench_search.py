@@ -218,7 +218,7 @@ class Exact:
         slices = list(table.vectors(self._embedder.name, sorted(table.keys("clusters@1"))))
         keys = [key for some, _ in slices for key in some]
         chunks = table.chunks_of(keys)
-        self.ids = [chunks[key][0][0] for key in keys]
+        self.ids = [chunks[key][0] for key in keys]
         self._matrix = np.concatenate([matrix for _, matrix in slices])
 
     def recall(
