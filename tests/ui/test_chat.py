@@ -498,7 +498,7 @@ async def test_f2_explains_how_the_passages_were_found(bench: Bench) -> None:
         text = explanation(app)
         assert "terms     and · sealant · tape · which" in text
         assert "#1 9.00 → .0909" in text
-        assert "weights   bm25 1.00: there is one leg" in text
+        assert "weights   bm25 1: there is one leg" in text
         await pilot.press("escape")
         await pilot.press("ctrl+n")
         await pilot.press("f2")

@@ -84,7 +84,7 @@ def _searched(result: SearchResult, explanation: Explanation) -> Iterable[Conten
     facts += [("only", condition) for condition in explanation.filters]
     found = ", ".join(f"{leg} {count}" for leg, count in explanation.found)
     facts.append(("found", f"{found} chunks in {milliseconds(result.seconds)}"))
-    weights = ", ".join(f"{leg} {weight:.2f}" for leg, weight in explanation.weights)
+    weights = ", ".join(f"{leg} {weight:.3g}" for leg, weight in explanation.weights)
     facts.append(("weights", f"{weights}: {explanation.why_weights}"))
     facts.append(("score", f"the sum of weight / ({explanation.k:g} + rank) over the legs"))
     for name, text in facts:
