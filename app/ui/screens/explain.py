@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 
 from textual import events
 from textual.app import ComposeResult
@@ -16,10 +17,11 @@ from app.ui.screens.dialogs import Dialog
 from retrieval.types import Contribution, Explanation, Leg, SearchResult
 
 _LEGS: tuple[Leg, ...] = ("bm25", "vector")
-_LEG_WIDTH = 17
+_LABEL_WIDTH = 10
 _SCORE_WIDTH = 6
 _BAR_CELLS = 6
-_NARROW = 24  # Columns of the narrowest place; on a narrower screen lines wrap.
+_NARROW = 20  # Columns of the narrowest place; on a narrower screen lines wrap.
+_WIDE = 80
 
 
 class ExplainDialog(Dialog):
@@ -49,34 +51,33 @@ class ExplainDialog(Dialog):
 
 
 def explained(question: str, result: SearchResult | None, width: int) -> Content:
-    """Draw an explanation as lines of at most ``width`` columns, where they can be that narrow."""
+    """Draw an explanation to a width; a narrow one does without the legs' own scores and bars."""
     if result is None or result.explanation is None:
         return Content("Nothing was searched for this answer.")
     explanation = result.explanation
-    place_width = max(_NARROW, width - 4 - 2 * (_LEG_WIDTH + 1) - _SCORE_WIDTH - _BAR_CELLS - 2)
-    lines = [Content.styled(one_line(question), "bold"), *_searched(result, explanation)]
-    header = f"    {'passage':<{place_width}} {'bm25':<{_LEG_WIDTH}} {'vector':<{_LEG_WIDTH}} score"
-    lines += [Content(""), Content.styled(header, "$secondary")]
+    table = _Table(width)
+    lines = [Content.styled(one_line(question), "bold"), *_searched(result, explanation, width)]
+    lines += [Content(""), table.header()]
     best = max((passage.score for passage in result.passages), default=0.0)
     for number, passage in enumerate(result.passages, start=1):
         chunk = passage.chunk
         place = where(chunk.note_path, chunk.first_line, chunk.last_line, chunk.place)
-        row = _row(f"{number:>2}  ", place, passage.contributions, place_width)
-        scale = Content.styled(bar(passage.score, best, _BAR_CELLS), "$accent")
-        lines.append(Content("").join([row, Content(f"{_short(passage.score)}  "), scale]))
+        row = table.row(f"{number:>2}  ", place, passage.contributions, passage.score)
+        lines.append(Content("").join([row, table.bar(passage.score, best)]))
         if passage.reranked is not None:
             moved = f"    reranker {passage.reranked.score:.2f}, was #{passage.reranked.fused_rank}"
             lines.append(Content.styled(moved, "$secondary"))
     if explanation.cuts:
         lines += [Content(""), Content.styled("cut", "$secondary")]
     for cut in explanation.cuts:
-        row = _row("    ", cut.place or "no longer there", cut.contributions, place_width)
-        lines.append(Content("").join([row, Content(_short(cut.score))]))
+        lines.append(
+            table.row("    ", cut.place or "no longer there", cut.contributions, cut.score)
+        )
         lines.append(Content.styled(f"    {one_line(cut.reason)}", "$secondary"))
     return Content("\n").join(lines)
 
 
-def _searched(result: SearchResult, explanation: Explanation) -> Iterable[Content]:
+def _searched(result: SearchResult, explanation: Explanation, width: int) -> Iterable[Content]:
     """Say what was looked for, in how much, and how the legs were weighed."""
     facts = [("searched", explanation.text)] if explanation.text else []
     facts.append(("terms", " · ".join(explanation.terms) or "none that count"))
@@ -88,31 +89,46 @@ def _searched(result: SearchResult, explanation: Explanation) -> Iterable[Conten
     facts.append(("weights", f"{weights}: {explanation.why_weights}"))
     facts.append(("score", f"the sum of weight / ({explanation.k:g} + rank) over the legs"))
     for name, text in facts:
-        yield Content("").join(
-            [Content.styled(f"{name:<10}", "$secondary"), Content(one_line(text))]
-        )
+        lines = wrap(one_line(text), max(_NARROW, width - _LABEL_WIDTH - 2)) or [""]
+        for label, line in zip((name, *[""] * len(lines)), lines, strict=False):
+            start = Content.styled(f"{label:<{_LABEL_WIDTH}}", "$secondary")
+            yield Content("").join([start, Content(line)])
 
 
-def _row(
-    number: str, place: str, contributions: Sequence[Contribution], place_width: int
-) -> Content:
-    by_leg = {item.leg: item for item in contributions}
-    cells = [f"{_leg(by_leg.get(leg)):<{_LEG_WIDTH}} " for leg in _LEGS]
-    return Content("").join(
-        [
-            Content.styled(number, "$accent"),
-            Content(f"{_ending(one_line(place), place_width):<{place_width}} "),
-            *map(Content, cells),
-        ]
-    )
+class _Table:
+    """Columns that share a width: place, what each leg adds, score."""
 
+    def __init__(self, width: int) -> None:
+        self._wide = width >= _WIDE
+        self._leg = 17 if self._wide else 11
+        taken = 4 + 2 * (self._leg + 1) + _SCORE_WIDTH
+        self._place = max(_NARROW, width - taken - (_BAR_CELLS + 5 if self._wide else 2))
 
-def _leg(contribution: Contribution | None) -> str:
-    """Show a rank, the leg's own score, and what it adds: ``#1 9.41 → .0909``."""
-    if contribution is None:
-        return "–"
-    own = f"{contribution.leg_score:.2f}"
-    return f"#{contribution.rank} {own} → {_short(contribution.score)}"
+    def header(self) -> Content:
+        """Name the columns."""
+        legs = "".join(f"{leg:<{self._leg}} " for leg in _LEGS)
+        return Content.styled(f"    {'passage':<{self._place}} {legs}score", "$secondary")
+
+    def row(
+        self, number: str, place: str, contributions: Sequence[Contribution], score: float
+    ) -> Content:
+        """Draw a passage's line."""
+        by_leg = {item.leg: item for item in contributions}
+        cells = "".join(f"{self._added(by_leg.get(leg)):<{self._leg}} " for leg in _LEGS)
+        shown = f"{_ending(one_line(place), self._place):<{self._place}} {cells}{_short(score)}"
+        return Content("").join([Content.styled(number, "$accent"), Content(shown)])
+
+    def bar(self, score: float, best: float) -> Content:
+        """Draw a score against the best one, where there is room."""
+        cells = f"  {bar(score, best, _BAR_CELLS)}" if self._wide else ""
+        return Content.styled(cells, "$accent")
+
+    def _added(self, contribution: Contribution | None) -> str:
+        """Show a rank, the leg's own score, and what it adds: ``#1 9.41 → .0909``."""
+        if contribution is None:
+            return "–"
+        own = f"{contribution.leg_score:.2f} " if self._wide else ""
+        return f"#{contribution.rank} {own}→ {_short(contribution.score)}"
 
 
 def _short(score: float) -> str:

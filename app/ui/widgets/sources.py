@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,6 +21,7 @@ from app.safe_text import one_line, printable
 from app.types import Citation
 from retrieval.types import Passage
 
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
 SNIPPET_LENGTH = 150
 """Characters of a passage that a card shows."""
 
@@ -149,7 +151,7 @@ def _snippet(text: str) -> str:
     """Show how the passage begins, as running text; headings stand above already."""
     lines = [" ".join(line.split()) for line in printable(text).splitlines()]
     telling = [line for line in lines if line and not line.startswith(("#", "```", "---"))]
-    flow = " ".join(telling)
+    flow = _LINK.sub(r"\1", " ".join(telling))
     if len(flow) <= SNIPPET_LENGTH:
         return flow
     return flow[:SNIPPET_LENGTH].rpartition(" ")[0] + " …"
