@@ -6,8 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotDoneError
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from retrieval.storage.vector_table import Unembedded
@@ -64,13 +63,10 @@ def embed_in_batches(
 
 
 def _wait(future: Future[NDArray[np.float32]], check: Callable[[], None]) -> NDArray[np.float32]:
-    while True:
+    check()
+    while not wait([future], _POLL_SECONDS).done:
         check()
-        try:
-            return future.result(_POLL_SECONDS)
-        except NotDoneError:
-            if future.done():
-                raise  # The work itself timed out.
+    return future.result()
 
 
 def _lower_priority() -> None:

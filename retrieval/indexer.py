@@ -23,8 +23,8 @@ from retrieval.indexes import Indexes
 from retrieval.notes import UnusableNoteError, read_bytes
 from retrieval.progress import Reporter, lock_wait
 from retrieval.reading import FileTaker
+from retrieval.storage.rows import StoredFile
 from retrieval.storage.vector_table import Unembedded
-from retrieval.store import StoredFile
 from retrieval.types import (
     READING,
     Cancelled,

@@ -67,6 +67,7 @@ class Indexes:
         self._lexical: LexicalIndex | None = None
         self._lock = threading.RLock()
         self._generation = self.store.generation()
+        self._lost = 0
         self.keeps_vectors = False
         """Whether vectors that no chunk needs yet are kept, as while this is being built."""
 
@@ -126,6 +127,7 @@ class Indexes:
             if not self._write_lock.held:
                 self._follow_others()
             if self._lexical is None:
+                self.store.settle()  # What a run has just written is to be in it.
                 lexical = LexicalIndex(self.store.term_numbers, tokenize)
                 lexical.load(self.store.all_terms(), self.store.postings())
                 self._lexical = lexical
@@ -142,6 +144,7 @@ class Indexes:
             if not self._write_lock.held:
                 self._follow_others()
         if not self._vectors.is_open:
+            self.store.settle()
             try:
                 with self.writing(wait=0.0):
                     self._vectors.open(synchronise=True)
@@ -180,10 +183,10 @@ class Indexes:
             self._removed([i for i in change.removed if i not in added])
             if self._lexical is not None:
                 self._lexical.add(change.added)
-            if self._vectors.is_open:
-                texts = [indexed_text(chunk) for chunk in chunks if chunk.id not in removed]
-                self._vectors.add_texts([text_hash(text) for text in texts])
             self._generation = self.store.generation()
+        if self._vectors.is_open:  # It may wait for a server, and searches must not.
+            texts = [indexed_text(chunk) for chunk in chunks if chunk.id not in removed]
+            self._vectors.add_texts([text_hash(text) for text in texts])
 
     def put_skipped(self, folder: str, path: str, fingerprint: Fingerprint, reason: str) -> None:
         """Note why a file is not indexed, and forget what it held."""
@@ -209,8 +212,8 @@ class Indexes:
         leg = self.vectors()
         with self._lock:
             self.store.vectors.put(self.embedder.name, keys, vectors)
-            leg.add_texts(keys)
             self._generation = self.store.generation()
+        leg.add_texts(keys)  # It may wait for a server, and searches must not.
 
     def take_shared(self, texts: Sequence[Unembedded]) -> list[Unembedded]:
         """Take over the vectors that colleagues have for texts; gives the texts they lack."""
@@ -243,11 +246,12 @@ class Indexes:
             self._vectors.remove(chunk_ids)
 
     def _follow_others(self) -> None:
-        """Forget what is loaded when another process changed the index."""
-        if self.store.generation() != self._generation:
+        """Forget what is loaded when another process changed the index, or a write was lost."""
+        generation, lost = self.store.generation(), self.store.lost
+        if (generation, lost) != (self._generation, self._lost):
             self._lexical = None
             self._vectors.close()
-            self._generation = self.store.generation()
+            self._generation, self._lost = generation, lost
 
     def _embedder_of_content(self, ours: Embedder, named: EmbedderNamed | None) -> Embedder:
         """Give the embedder that made what is here; ours when that one is not to be had."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from retrieval.files.scanning import FileStat, stat_note
 from retrieval.indexes import Indexes
 from retrieval.notes import UnusableNoteError, make_note, read_bytes
-from retrieval.store import StoredFile
+from retrieval.storage.rows import StoredFile
 from retrieval.types import Fingerprint
 
 _UNSETTLED_NS = 20_000_000  # A file written this lately may change again within the same mtime.

@@ -10,7 +10,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,8 @@ from retrieval.storage.collections import Collections
 from retrieval.storage.database import Database, marks, slices
 from retrieval.storage.rows import (
     CHUNK_COLUMNS,
+    Change,
+    StoredFile,
     chunk_of,
     delete_chunks,
     fingerprint_row,
@@ -33,32 +34,13 @@ from retrieval.types import Chunk, Fingerprint, Note, Skipped
 _TERMS = "SELECT term, number FROM terms WHERE term IN"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """What the index knows of a file."""
-
-    fingerprint: Fingerprint
-    """The state it was read in."""
-    reason: str
-    """Why it is not indexed; empty when it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a write did to the chunks."""
-
-    removed: tuple[str, ...]
-    """Ids that are gone."""
-    added: TermBatch
-    """Chunks that are new."""
-
-
 class Store:
     """One index's database. Threads may share it; one of them writes at a time."""
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
         self._numbers: dict[str, int] = {}
+        self._numbers_lost = 0
         self.vectors = VectorTable(self._database)
         """The vectors of the chunks' texts."""
         self.collections = Collections(self._database)
@@ -68,9 +50,18 @@ class Store:
         """Close the database; the store cannot be used afterwards."""
         self._database.close()
 
+    @property
+    def lost(self) -> int:
+        """Times that writes were undone which had seemed to be well: what is loaded is wrong."""
+        return self._database.lost
+
     def grouped(self) -> AbstractContextManager[None]:
         """Commit what this thread writes during the block a few times a second."""
         return self._database.grouped()
+
+    def settle(self) -> None:
+        """Commit what a group has written so far, so that it can be read."""
+        self._database.settle()
 
     # Folders and files
 
@@ -151,11 +142,15 @@ class Store:
         reason: str = "",
         note: Note | None = None,
     ) -> Change:
-        """Replace what is known of a file: its note, chunks and terms, or why it has none."""
+        """Replace what is known of a file: its note, chunks and terms, or why it has none.
+
+        Does nothing when its folder is not indexed any more.
+        """
         with self._database.write() as db:
-            (folder_number,) = db.execute(
-                "SELECT number FROM folders WHERE path = ?", (folder,)
-            ).fetchone()
+            row = db.execute("SELECT number FROM folders WHERE path = ?", (folder,)).fetchone()
+            if row is None:
+                return Change((), term_batch([]))
+            (folder_number,) = row
             removed = delete_chunks(db, folder, path)
             (file_number,) = db.execute(
                 "INSERT INTO files (folder, path, size, mtime_ns, sha256, reason, format, tags,"
@@ -252,10 +247,7 @@ class Store:
         """Look up the numbers of terms; unknown ones are left out."""
         found: dict[str, int] = {}
         for some in slices(terms):
-            marks = ",".join("?" * len(some))
-            found.update(
-                self._database.read(f"SELECT term, number FROM terms WHERE term IN ({marks})", some)
-            )
+            found.update(self._database.read(f"{_TERMS} {marks(some)}", some))
         return found
 
     def postings(self) -> int:
@@ -315,11 +307,14 @@ class Store:
 
     def _number_terms(self, db: sqlite3.Connection, terms: set[str]) -> dict[str, int]:
         """Give the number of each term, new ones included."""
+        if self._numbers_lost != self.lost:
+            self._numbers.clear()
+            self._numbers_lost = self.lost
         numbers = {t: self._numbers[t] for t in terms if t in self._numbers}
         unknown = sorted(terms - numbers.keys())
         for some in slices(unknown):
             known = dict(db.execute(f"{_TERMS} {marks(some)}", some).fetchall())
-            self._numbers.update(known)  # Committed before, and terms are never deleted.
+            self._numbers.update(known)  # Written before, and terms are never deleted.
             numbers.update(known)
         for term in unknown:
             if term not in numbers:

@@ -89,6 +89,8 @@ class Database:
         self._directory = path.parent
         self._writer, self._reader = _open(path)
         self._write_lock = threading.RLock()
+        self.lost = 0
+        """Times that writes were undone which had seemed to be well."""
         self._grouping: int | None = None
         self._commit_at = 0.0
         self._read_lock = threading.Lock()
@@ -129,13 +131,16 @@ class Database:
                 yield db
                 if changes:
                     db.execute(_RAISE_GENERATION)
-                db.execute("RELEASE one")
-                self._commit(db)
             except BaseException:
                 if db.in_transaction:
                     db.execute("ROLLBACK TO one")
-                    db.execute("COMMIT")  # What the group wrote before.
+                    self._commit_now(db)  # What the group wrote before.
+                else:
+                    self.lost += 1  # A disk that is full may undo all of it.
                 raise
+            db.execute("RELEASE one")
+            if self._grouping != threading.get_ident() or time.monotonic() >= self._commit_at:
+                self._commit_now(db)
 
     @contextmanager
     def grouped(self) -> Iterator[None]:
@@ -148,17 +153,25 @@ class Database:
         try:
             yield
         finally:
-            with translated(self._directory), self._write_lock:
-                self._grouping = None
-                if self._writer.in_transaction:
-                    self._writer.execute("COMMIT")
+            self._grouping = None
+            self.settle()
 
-    def _commit(self, db: sqlite3.Connection) -> None:
-        """Commit, unless that can wait a moment for more of a group."""
-        now = time.monotonic()
-        if self._grouping != threading.get_ident() or now >= self._commit_at:
+    def settle(self) -> None:
+        """Commit what a group has written so far, so that it can be read."""
+        with translated(self._directory), self._write_lock:
+            if self._writer.in_transaction:
+                self._commit_now(self._writer)
+
+    def _commit_now(self, db: sqlite3.Connection) -> None:
+        """Commit; what cannot be is undone, as the next write would carry it along."""
+        try:
             db.execute("COMMIT")
-            self._commit_at = now + _GROUP_SECONDS
+        except BaseException:
+            self.lost += 1
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        self._commit_at = time.monotonic() + _GROUP_SECONDS
 
 
 def slices(values: Sequence[T]) -> Iterator[list[T]]:
@@ -244,12 +257,18 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Make the tables of a new database, and refuse one with a layout that is not known."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == VERSION:
+    if _version(connection) == VERSION:
         return
-    if version not in {0, 1}:
+    connection.execute("BEGIN IMMEDIATE")
+    version = _version(connection)  # Another process may just have done it.
+    if version not in {0, 1, VERSION}:
         raise damaged(path.parent, f"it has layout {version}, this Alcove reads {VERSION}")
-    statements = _TABLES if version == 0 else _FROM_1
-    connection.executescript(
-        f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {VERSION}; COMMIT;"
-    )
+    statements = {0: _TABLES, 1: _FROM_1}.get(version, "")
+    for statement in filter(str.strip, statements.split(";")):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from retrieval.chunking import indexed_text
@@ -18,6 +19,26 @@ CHUNK_COLUMNS = (
     " FROM chunks c JOIN files n ON n.number = c.file JOIN folders f ON f.number = n.folder"
 )
 """What ``chunk_of`` reads, with the tables that it comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What the index knows of a file."""
+
+    fingerprint: Fingerprint
+    """The state it was read in."""
+    reason: str
+    """Why it is not indexed; empty when it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a write did to the chunks."""
+
+    removed: tuple[str, ...]
+    """Ids that are gone."""
+    added: TermBatch
+    """Chunks that are new."""
 
 
 def text_hash(text: str) -> bytes:
