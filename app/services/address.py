@@ -89,8 +89,8 @@ class Place:
     def _served(self) -> bool:
         try:
             self.connect(PROBE_SECONDS).close()
-        except TimeoutError:
-            return True  # Somebody is there, only slow.
+        except (TimeoutError, BlockingIOError):
+            return True  # Somebody is there, only slow, or asked by many.
         except (OSError, NotOursError):
             return False
         return True

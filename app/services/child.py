@@ -167,9 +167,7 @@ class _Loop:
         try:
             value = service.methods[call.method](job, *call.args)
             self._send(Result(call.id, value))
-        except Exception as error:
-            if not isinstance(error, (AppError, ModelError, RetrievalError)):
-                logger.exception("%s failed", call.method)
+        except BaseException as error:  # Rust libraries panic with a bare one.
             self._send(Failure(call.id, presentable(error)))
         finally:
             self._jobs.pop(call.id, None)
@@ -183,10 +181,11 @@ class _Loop:
             logger.info("nobody listens any more")
 
 
-def presentable(error: Exception) -> Exception:
-    """Keep our own errors; turn any other into one that travels and has a remedy."""
+def presentable(error: BaseException) -> Exception:
+    """Keep our own errors; log any other and turn it into one that travels and has a remedy."""
     if isinstance(error, (AppError, ModelError, RetrievalError)):
         return error
+    logger.error("something unexpected went wrong", exc_info=error)
     return AppError(
         f"Something unexpected went wrong: {type(error).__name__}: {error}.",
         "The details are in the log folder that `alcove status` names.",

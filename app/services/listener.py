@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -41,6 +43,12 @@ MAX_CONNECTIONS = 32
 
 HANDSHAKE_SECONDS = 5.0
 """Time that a program has to say who it is."""
+
+AGAIN_SECONDS = 0.5
+"""Pause after a connection that could not be taken: the process may be out of descriptors."""
+
+_LOST = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
+"""Errors of a socket that will never take a connection again."""
 
 
 class Listener:
@@ -92,15 +100,23 @@ class Listener:
 
     def _accept(self) -> None:
         while (listening := self._socket) is not None:
+            connection = None
             try:
                 connection, _ = listening.accept()
-            except OSError:
-                if self._socket is not None:
+                threading.Thread(
+                    target=self._serve, args=(connection,), name="connection", daemon=True
+                ).start()
+            except (OSError, RuntimeError) as error:
+                if connection is not None:
+                    connection.close()  # There is no thread to be had.
+                if self._socket is None:
+                    return
+                if isinstance(error, OSError) and error.errno in _LOST:
                     logger.exception("the socket is lost")
-                return
-            threading.Thread(
-                target=self._serve, args=(connection,), name="connection", daemon=True
-            ).start()
+                    self.close()
+                    return
+                logger.warning("a connection cannot be taken: %s", error)
+                time.sleep(AGAIN_SECONDS)
 
     def _serve(self, connection: socket.socket) -> None:
         line = None
@@ -169,7 +185,7 @@ class _Conversation:
         except NotSendableError as error:
             logger.info("a result cannot travel: %s", error)
             message = encode(Unsendable())
-        except Exception as error:
+        except BaseException as error:  # Rust libraries panic with a bare one.
             message = encode(describe_failure(presentable(error)))
         with self._lock:
             self._job = None

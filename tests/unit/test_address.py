@@ -64,6 +64,20 @@ def test_the_first_keeps_it(tmp_path: Path) -> None:
         speak(Place(tmp_path), first)
 
 
+def test_one_that_is_overrun_keeps_it(tmp_path: Path) -> None:
+    first = Place(tmp_path).bind()
+    assert first is not None
+    waiting: list[socket.socket] = []
+    with first:
+        with pytest.raises(OSError, match=r"unavailable|timed out"):
+            for _ in range(100):
+                waiting.append(Place(tmp_path).connect(0.05))
+        assert Place(tmp_path).bind() is None
+        assert (tmp_path / NAME).exists()
+        for connection in waiting:
+            connection.close()
+
+
 @pytest.mark.parametrize("leftover", ["socket", "file", "nonsense"])
 def test_what_a_dead_process_left_is_replaced(tmp_path: Path, leftover: str) -> None:
     place = Place(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -9,11 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from app.errors import ServiceDied
+from app.errors import AppError, ServiceDied
 from app.services import SOCKET_NAME, remote, wire
 from app.services import listener as listening
 from app.services.address import Place
@@ -414,6 +416,49 @@ def test_too_many_are_sent_away(app: App, monkeypatch: pytest.MonkeyPatch) -> No
     assert app.connect() is None
     first.close()
     second.close()
+
+
+def test_a_connection_that_cannot_be_taken_is_not_the_last(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "AGAIN_SECONDS", 0.01)
+    errors = [OSError(errno.EMFILE, "Too many open files"), ConnectionAbortedError()]
+
+    class Exhausted:
+        """The socket, while the process has no descriptor to spare."""
+
+        def __init__(self, real: socket.socket) -> None:
+            self.real = real
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever a socket has)
+            return getattr(self.real, name)
+
+        def accept(self) -> tuple[socket.socket, Any]:
+            if errors:
+                raise errors.pop()
+            return self.real.accept()
+
+    assert app.listener._socket is not None
+    app.listener._socket = Exhausted(app.listener._socket)  # type: ignore[assignment]
+    app.remote().close()  # It was waited for before.
+    notes = app.remote()
+    assert notes.index(app.notes).added == 3
+    assert errors == []
+    notes.close()
+
+
+def test_a_panic_ends_its_request_alone(app: App, notes: RemoteNotes) -> None:
+    class Panic(BaseException):
+        """As Rust libraries raise it."""
+
+    def fail(*_: object) -> SearchResult:
+        raise Panic("called unwrap on none")
+
+    app.offer("search", fail)
+    asking = app.remote()
+    with pytest.raises(AppError, match="called unwrap on none"):
+        asking.search(Query("harbour"))
+    asking.close()
 
 
 def test_the_second_process_has_none_and_takes_nothing_away(app: App) -> None:

@@ -78,6 +78,8 @@ def test_errors_travel_with_title_and_remedy(host: ServiceHost) -> None:
     assert (ours.value.title, ours.value.remedy) == ("It failed.", "Do something.")
     with pytest.raises(AppError, match="ZeroDivisionError"):
         host.call("surprise").result()
+    with pytest.raises(AppError, match="called unwrap on none"):
+        host.call("panic").result()
     assert host.call("echo", "still there").result() == "still there"
 
 
