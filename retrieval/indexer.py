@@ -17,7 +17,7 @@ from pathlib import Path
 
 from retrieval.bulk import batches, embed_in_batches
 from retrieval.errors import FolderError
-from retrieval.files.folders import folder_problem, require_folder, resolve_folder
+from retrieval.files.folders import EMPTY, folder_problem, require_folder, resolve_folder
 from retrieval.files.scanning import MAX_BYTES, FileStat, Scan, scan_folder
 from retrieval.indexes import Indexes
 from retrieval.notes import UnusableNoteError, read_bytes
@@ -152,8 +152,10 @@ class Indexer:
     def pending(self, folder: Path) -> int:
         """Count the files on disk that differ from the index: new, changed or gone.
 
-        None do in a folder that cannot be listed: what it holds is not known.
+        None do in a folder that cannot be listed, or is empty: what it holds is not known.
         """
+        if folder_problem(folder):
+            return 0
         try:
             scan = scan_folder(folder, self._max_bytes)
         except FolderError:
@@ -167,11 +169,14 @@ class Indexer:
     ) -> IndexReport:
         folder = str(root)
         self._indexes.add_folder(folder)
+        problem = folder_problem(root)
         scan = scan_folder(root, self._max_bytes)
         known = self._store.files(folder)
         changed_stat = [p for p, s in scan.files.items() if not _same_stat(s, known.get(p))]
         counts = Counter(unchanged=len(scan.files) - len(changed_stat))
-        gone = _gone(scan, known)
+        # A drive may have come or gone during the scan.
+        unplugged = EMPTY in {problem, folder_problem(root)}
+        gone = [] if unplugged else _gone(scan, known)
         with self._indexes.grouped():
             for done, path in enumerate(changed_stat):
                 reporter.step(READING, done, len(changed_stat))
@@ -191,9 +196,11 @@ class Indexer:
         self._indexes.prune()  # Even when nothing changed: what did may have ended in a kill.
         counts["removed"] += sum(not known[p].reason for p in gone)
         counts["unchanged"] -= _still_skipped(scan, known)
-        return self._report(folder, counts, started)
+        return self._report(folder, counts, started, _notice(folder, known, gone, unplugged))
 
-    def _report(self, folder: str, counts: Counter[str], started: float) -> IndexReport:
+    def _report(
+        self, folder: str, counts: Counter[str], started: float, notice: str = ""
+    ) -> IndexReport:
         """Say what a run did, and what the index holds of the folder now."""
         return IndexReport(
             added=counts["added"],
@@ -203,7 +210,7 @@ class Indexer:
             skipped=self._store.skipped(folder),
             chunks=self._store.chunk_count(folder),
             seconds=time.monotonic() - started,
-            notices=tuple(filter(None, (self._indexes.vectors_problem,))),
+            notices=tuple(filter(None, (notice, self._indexes.vectors_problem))),
         )
 
     def _embed(
@@ -260,6 +267,21 @@ def _gone(scan: Scan, known: dict[str, StoredFile]) -> list[str]:
     present = scan.files.keys() | {skip.path for skip in scan.skipped}
     unknown = tuple(f"{folder}/" for folder in scan.unlisted)
     return [p for p in known if p not in present and not p.startswith(unknown)]
+
+
+def _notice(
+    folder: str, known: dict[str, StoredFile], gone: Collection[str], unplugged: bool
+) -> str:
+    """Say what became of the notes of a folder that has lost all it had; empty when it has not."""
+    notes = [path for path, file in known.items() if not file.reason]
+    if notes and unplugged:
+        return (
+            f"The folder {folder} {EMPTY}; what the index holds of it is kept. "
+            f"If it is gone for good: alcove forget {folder}"
+        )
+    if notes and set(notes) <= set(gone):
+        return f"None of what {folder} held before is there any more; the index has forgotten it."
+    return ""
 
 
 def _still_skipped(scan: Scan, known: dict[str, StoredFile]) -> int:

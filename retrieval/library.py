@@ -220,7 +220,10 @@ class Library:
             ),
             skipped=tuple(skip for folder in folders for skip in store.skipped(folder)),
             notices=tuple(
-                filter(None, (*map(folder_notice, folders), self._rebuild.progress(opened)))
+                filter(
+                    None,
+                    (*(folder_notice(store, f) for f in folders), self._rebuild.progress(opened)),
+                )
             ),
             collections=tuple(
                 Collection(names.get(folder, ""), folder, *of_folder)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from retrieval.extract import UnusableNoteError, decode, extract
 from retrieval.files.folders import (
+    EMPTY,
     NOT_THERE,
     folder_problem,
     plain,
@@ -31,6 +32,7 @@ from retrieval.files.scanning import (
 from retrieval.types import Fingerprint, Note
 
 __all__ = [
+    "EMPTY",
     "MAX_BYTES",
     "NOT_THERE",
     "FileStat",

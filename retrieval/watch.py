@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrieval.errors import FolderError
+from retrieval.files.folders import folder_problem
 from retrieval.types import Cancelled
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def follow(
     before = _identity(folder)
     while not cancelled():
         now = _identity(folder)
-        if now is None or (now != before and _is_empty(folder)):
+        if now is None or (now != before and folder_problem(folder)):
             _rest(cancelled)  # An empty folder in its place is a mount point without its drive.
             continue
         before = now
@@ -165,13 +166,6 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return info.st_dev, info.st_ino
-
-
-def _is_empty(folder: Path) -> bool:
-    try:
-        return not any(folder.iterdir())
-    except OSError:
-        return True
 
 
 def _rest(cancelled: Cancelled) -> None:

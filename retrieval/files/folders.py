@@ -11,6 +11,9 @@ from retrieval.errors import FolderError
 NOT_THERE = "is not there"
 """The problem of a folder that was deleted, moved or unmounted."""
 
+EMPTY = "is empty, as when its drive is not plugged in"
+"""The problem of a folder that holds nothing at all; it is none for one that never held a note."""
+
 GONE = (FileNotFoundError, NotADirectoryError)
 """Errors that say that there is no such file."""
 
@@ -48,10 +51,10 @@ def require_folder(folder: str | Path) -> Path:
 
 
 def folder_problem(folder: Path) -> str:
-    """Say what keeps a folder from being listed now; empty when nothing does."""
+    """Say what keeps the notes of a folder from being there now; empty when nothing does."""
     try:
-        with os.scandir(folder):
-            return ""
+        with os.scandir(folder) as entries:
+            return "" if any(entries) else EMPTY
     except GONE:
         return NOT_THERE
     except OSError as error:

@@ -34,20 +34,21 @@ class Live:
         """Index a folder and then its changes, until cancelled; see ``Library.watch``."""
         root = resolve_folder(folder)
         told = ""
-        known = False
+        known = failed = False
         for changes in follow(root, lambda: self._directories(root), _concerns, cancelled):
             report: IndexReport | None = _NOTHING
             if changes.notice:
                 report = replace(_NOTHING, notices=(changes.notice,))
             if changes.paths or changes.unknown:
                 try:
-                    report = self._take(root, changes, cancelled, known)
-                    known, told = True, ""
+                    report = self._take(root, changes, cancelled, known, whole=failed)
+                    known, failed, told = True, False, ""
                 except IndexCancelled:
                     return
                 except FolderError:
                     continue  # It went away just now; it is waited for.
                 except RetrievalError as error:
+                    failed = True  # The next change is reason to look at all.
                     if str(error) != told:
                         told = str(error)
                         report = replace(_NOTHING, notices=(told,))
@@ -83,7 +84,7 @@ class Live:
         return scan_folder(root, self._max_bytes).directories
 
     def _take(
-        self, root: Path, changes: Changes, cancelled: Cancelled, known: bool
+        self, root: Path, changes: Changes, cancelled: Cancelled, known: bool, *, whole: bool
     ) -> IndexReport | None:
         """Index what changed; gives nothing when the folder was taken out of the index."""
         waiting = Reporter(ignore_progress, cancelled).wait
@@ -91,15 +92,15 @@ class Live:
             if known and str(root) not in opened.indexes.store.folders():
                 return None
             try:
-                return self._index(opened, root, changes, cancelled)
+                return self._index(opened, root, changes, cancelled, whole=whole)
             finally:
                 opened.searcher.forget_scans()
 
     def _index(
-        self, opened: Opened, root: Path, changes: Changes, cancelled: Cancelled
+        self, opened: Opened, root: Path, changes: Changes, cancelled: Cancelled, *, whole: bool
     ) -> IndexReport:
         """Index the files that are named, or look at all when they do not tell everything."""
-        whole = changes.unknown or any(_is_ignore_file(path) for path in changes.paths)
+        whole = whole or changes.unknown or any(map(_is_ignore_file, changes.paths))
         if not whole:
             report = opened.indexer.update(root, changes.paths, ignore_progress, cancelled)
             if report is not None:

@@ -165,11 +165,15 @@ class _Build:
         if str(root) not in old.folders():
             # Until the new generation is ready this folder can be found in the old one.
             self._index(self.old, root, embed=False)
+        if folder_problem(root):
+            self._carry(str(root))
         result = self._index(self.new, root, embed=self._embed)
         done = {str(root)}
         while missing := [folder for folder in old.folders() if folder not in done]:
             done.add(missing[0])
             self._bring_over(Path(missing[0]))
+        for folder in old.folders():  # What changed since it was read went into the old one.
+            self._bring_over(Path(folder))
         return result
 
     def take_over(self, root: Path, current: Current) -> bool:
@@ -212,12 +216,13 @@ class _Build:
         A drive that is not plugged in must neither cost its notes nor hold up the others.
         """
         old, new = self.old.indexes.store, self.new.indexes
-        new.add_folder(folder)
-        known = new.store.files(folder)
-        for path, note in old.notes(folder).items():
-            if path not in known:
-                unread = Fingerprint(note.fingerprint.size, -1, "")
-                new.put_chunks(note, unread, old.chunks_of(folder, path))
-        for skip in old.skipped(folder):
-            if skip.path not in known:
-                new.put_skipped(folder, skip.path, Fingerprint(0, -1, ""), skip.reason)
+        with new.writing(0.0):
+            new.add_folder(folder)
+            known = new.store.files(folder)
+            for path, note in old.notes(folder).items():
+                if path not in known:
+                    unread = Fingerprint(note.fingerprint.size, -1, "")
+                    new.put_chunks(note, unread, old.chunks_of(folder, path))
+            for skip in old.skipped(folder):
+                if skip.path not in known:
+                    new.put_skipped(folder, skip.path, Fingerprint(0, -1, ""), skip.reason)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval.errors import IndexMissingError
-from retrieval.notes import NOT_THERE, folder_problem
+from retrieval.notes import EMPTY, NOT_THERE, folder_problem
 from retrieval.storage.collections import find_folder
 from retrieval.store import Store
 
@@ -50,7 +50,7 @@ def find_scope(store: Store, wanted: Sequence[str], base: str = "") -> Scope:
         parts.setdefault(folder, set()).add(prefix)
     if not wanted:
         parts = {folder: {""} for folder in known}
-    notices = {folder: folder_notice(folder) for folder in parts}
+    notices = {folder: folder_notice(store, folder) for folder in parts}
     folders = tuple(folder for folder in parts if not notices[folder])
     return Scope(
         folders=folders,
@@ -61,11 +61,13 @@ def find_scope(store: Store, wanted: Sequence[str], base: str = "") -> Scope:
     )
 
 
-def folder_notice(folder: str) -> str:
+def folder_notice(store: Store, folder: str) -> str:
     """Say that an indexed folder cannot be reached now, and what to do; empty when it can be."""
     why = folder_problem(Path(folder))
+    if why == EMPTY and not store.notes(folder):
+        return ""
     notice = f"The folder {folder} {why}; its notes are left out."
-    if why == NOT_THERE:
+    if why in {NOT_THERE, EMPTY}:
         notice += f" If it is gone for good: alcove forget {folder}"
     return notice if why else ""
 

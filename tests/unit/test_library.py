@@ -216,6 +216,41 @@ def test_a_subfolder_that_cannot_be_listed_for_a_moment_keeps_its_notes(
     assert library.status(notes).complete
 
 
+def test_a_folder_that_is_empty_keeps_its_notes_until_they_are_forgotten(
+    library: Library, notes: Path, tmp_path: Path, embedder: WordEmbedder
+) -> None:
+    library.index(notes)
+    embedded = len(embedder.embedded)
+    notes.rename(tmp_path / "drive")
+    notes.mkdir()  # As a mount point looks when its drive is unplugged.
+    result = library.search(Query("green tea"))
+    assert (result.passages, result.stale) == ((), False)
+    assert "drive is not plugged in" in result.notices[0]
+    report = library.index(notes)
+    assert (report.removed, report.chunks) == (0, 3)
+    assert f"alcove forget {notes}" in report.notices[0]
+    status = library.status()
+    assert (status.notes, status.pending) == (3, 0)
+    assert status.notices[0] == result.notices[0]
+    notes.rmdir()
+    (tmp_path / "drive").rename(notes)
+    assert _counts(library, notes) == (0, 0, 0, 3)
+    assert _paths(library.search(Query("green tea", k=1))) == ["tea.txt"]
+    assert len(embedder.embedded) == embedded
+
+
+def test_a_folder_that_lost_all_it_had_says_so(library: Library, notes: Path) -> None:
+    library.index(notes)
+    shutil.rmtree(notes)
+    notes.mkdir()
+    (notes / "other.md").write_text("# Other\n")
+    report = library.index(notes)
+    assert (report.added, report.removed) == (1, 3)
+    assert report.notices == (
+        f"None of what {notes} held before is there any more; the index has forgotten it.",
+    )
+
+
 def test_a_file_that_vanishes_before_it_is_read_is_gone(library: Library, notes: Path) -> None:
     library.index(notes)
     (notes / "new.md").write_text("New.")

@@ -212,6 +212,50 @@ def test_every_folder_comes_over_and_one_that_is_away_is_carried(
         assert library.status(away).complete
 
 
+@pytest.mark.parametrize("asked", ["empty", "notes"])
+def test_a_folder_that_is_empty_for_now_comes_over(
+    index: Path, notes: Path, tmp_path: Path, asked: str
+) -> None:
+    empty = _folder(tmp_path / "empty", 5)
+    with Library(index, WordEmbedder()) as library:
+        library.index(empty)
+    empty.rename(tmp_path / "drive")
+    empty.mkdir()
+    with Library(index, WordEmbedder("words@2"), embedder_named=_named) as library:
+        library.index(tmp_path / asked)
+        assert library.status().notes == 17
+        assert not library._indexes.outdated
+        empty.rmdir()
+        (tmp_path / "drive").rename(empty)
+        library.index(empty)
+        assert library.status(empty).complete
+        assert _found(library, "word2 empty") == ["note 2.md"]
+
+
+def test_what_changes_after_it_was_brought_over_is_brought_over_again(
+    index: Path, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _many_batches(monkeypatch)
+    second = _folder(tmp_path / "second", 5)
+    with Library(index, WordEmbedder()) as library:
+        library.index(second)
+    embedder = WordEmbedder("words@2")
+    with Library(index, embedder, embedder_named=_named) as library:
+
+        def change_what_is_done() -> None:
+            if len(embedder.embedded) == 14:  # Of the second folder, the first being done.
+                (notes / "note 3.md").write_text("# Three\n\nokapi\n")
+                (notes / "note 4.md").unlink()
+                with library._current.using() as old:  # As a watch does it meanwhile.
+                    old.indexer.refresh(notes, ["note 3.md", "note 4.md"], 0)
+
+        embedder.before_batch = change_what_is_done
+        library.index(notes)
+        assert library.status().complete
+        assert _found(library, "okapi") == ["note 3.md"]
+        assert library.status(notes).notes == 11
+
+
 def test_a_folder_forgotten_meanwhile_does_not_come_back(
     index: Path, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

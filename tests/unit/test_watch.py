@@ -12,6 +12,7 @@ import pytest
 import watchfiles
 
 from retrieval import watch as watching
+from retrieval.errors import EmbedderError
 from retrieval.library import Library
 from retrieval.types import Cancelled, IndexReport, LegChoice, Query
 from tests.fixtures.word_embedder import WordEmbedder
@@ -286,7 +287,7 @@ def test_a_link_is_followed_no_further_than_a_scan_does(
 def test_a_failure_is_told_once_and_the_watch_goes_on(
     watched: Watched, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from retrieval.errors import EmbedderError
+    monkeypatch.setattr(watching, "_SETTLE_SECONDS", 1000.0)
 
     def fail(*_: object, **__: object) -> None:
         raise EmbedderError("The embedder is broken.", "Mend it.")
@@ -300,5 +301,6 @@ def test_a_failure_is_told_once_and_the_watch_goes_on(
         watched.holds("sub/bread.md", "Two")
     (folder / "tea.md").write_text("# Tea\n\nThree.\n")
     watched.holds("tea.md", "Three")
+    watched.knows("tea.md", "sub/bread.md")  # What failed before is tried again with it.
     assert "The embedder is broken." in watched.reports[told - 1].notices[0]
     assert sum(bool(report.notices) for report in watched.reports) == 1
