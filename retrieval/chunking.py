@@ -21,13 +21,19 @@ from retrieval.blocks.packing import Piece, pack
 from retrieval.blocks.text import Block
 from retrieval.types import Chunk, Note
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the same note gives other chunks: an index of another version is rebuilt."""
 
 _CONTEXT_CHARACTERS = 120  # At most half of what a usual embedder reads, in any script.
 _CHARACTERS_PER_TOKEN = 10  # A lower bound: a tokenizer may count an endless word as one token.
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])")
 _WORD = re.compile(r"\S+\s*")
+_TO_A_NOTE = re.compile(
+    r"(?<=\])\((?![a-z][a-z0-9+.-]*:|//)[^()\s]+\.(?:md|markdown|html?|rst|org|txt|pdf)(?:#[^()\s]*)?\)",
+    re.IGNORECASE,
+)
+"""Where a relative link leads. It says what the link's text says: lists of links would count twice
+what the notes that they lead to say once."""
 
 T = TypeVar("T")
 
@@ -69,13 +75,17 @@ def chunk_note(note: Note, count_tokens: CountTokens, max_tokens: int) -> list[C
 
 
 def indexed_text(chunk: Chunk) -> str:
-    """Give what both legs index: the title and headings that the text lacks, then the text."""
+    """Give what both legs index: the title and headings that the text lacks, then the text.
+
+    Targets of links to other notes are left out.
+    """
     return _indexed(chunk.title, chunk.headings, chunk.text)
 
 
 def _indexed(title: str, headings: Sequence[str], text: str) -> str:
     own = {line.strip(" #\t") for line in text.split("\n", 8)[:8]}
     context = " > ".join(p for p in dict.fromkeys((title, *headings)) if p not in own)
+    text = _TO_A_NOTE.sub("", text)
     return f"{context[:_CONTEXT_CHARACTERS]}\n{text}" if context else text
 
 
@@ -143,11 +153,12 @@ class _Cutter:
         return above
 
     def _measure(self, texts: Sequence[str]) -> list[int]:
-        counts = self._count(texts)
-        return [
-            max(count, -(-len(text) // _CHARACTERS_PER_TOKEN))
-            for count, text in zip(counts, texts, strict=True)
-        ]
+        """Count tokens, each text once; of those that cannot fit a lower bound is enough."""
+        least = {text: -(-len(text) // _CHARACTERS_PER_TOKEN) for text in texts}
+        counted = [text for text, tokens in least.items() if tokens <= self._max_tokens]
+        for text, count in zip(counted, self._count(counted), strict=True):
+            least[text] = max(count, least[text])
+        return [least[text] for text in texts]
 
     def _span(self, first: int, last: int) -> int:
         return self._sums[last + 1] - self._sums[first]

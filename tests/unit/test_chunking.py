@@ -206,3 +206,28 @@ def test_any_text_is_covered_by_chunks_that_are_its_own_lines(text: str, path: s
     assert wanted <= covered
     assert len({c.id for c in chunks}) == len(chunks)
     assert [c.first_line for c in chunks] == sorted(c.first_line for c in chunks)
+
+
+def test_where_a_link_to_a_note_leads_is_not_indexed() -> None:
+    text = (
+        "- [Undo a commit](git/undo-a-commit.md#how)\n"
+        "- [Manual](https://example.org/manual.html), `call[name](event.target)`, ![A](pic.png)"
+    )
+    (chunk,) = _chunks(text, limit=WIDE_LIMIT)
+    assert chunk.text == text
+    assert indexed_text(chunk).endswith(text.replace("(git/undo-a-commit.md#how)", ""))
+
+
+def test_no_text_is_counted_twice_and_none_that_cannot_fit() -> None:
+    counted: list[str] = []
+
+    def count(texts: Sequence[str]) -> list[int]:
+        counted.extend(texts)
+        return _count(texts)
+
+    line = _words(5000)
+    _Cutter(_note(""), [line, "", "same", "", "same"], count, LIMIT)
+    assert counted == ["", "same"]
+    chunks = chunk_note(_note(f"{line}\n\nsame\n\nsame\n"), count, LIMIT)
+    assert " ".join(chunk.text for chunk in chunks[:-1]) == line
+    assert max(map(len, counted)) < len(line)
