@@ -65,7 +65,10 @@ class VectorLeg(ABC):
 
     @abstractmethod
     def open(self, *, synchronise: bool) -> None:
-        """Load Chroma; when this process may write, bring it in step with the store."""
+        """Load Chroma; when this process may write, bring it in step with the store.
+
+        What it lacks otherwise is compared by each search.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -235,8 +238,6 @@ class VectorIndex(VectorLeg):
     def close(self) -> None:
         """Let go of Chroma; it can be opened again."""
         with self._lock:
-            if self._open:
-                self.flush()
             self._open = False
             self._late.clear()
             self._chroma.close()
@@ -287,6 +288,9 @@ class VectorIndex(VectorLeg):
             self._chroma.open()
             if synchronise:
                 self._synchronise()
+            else:  # Another process writes: what it has not handed over yet is compared.
+                lacking = self._table.keys(self._embedder.name) - self._chroma.keys()
+                self._late = dict.fromkeys(sorted(lacking))
         except BaseException:
             self._late.clear()
             self._chroma.let_go()  # Half in step it must not pass for open.

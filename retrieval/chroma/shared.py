@@ -123,7 +123,7 @@ class SharedVectorLeg(VectorLeg):
         if rows:
             self._server.add([keys[row] for row in rows], vectors[rows])
         if keys:
-            self._table.mark_sent(place, mark)
+            self._table.mark_sent(place, mark, keys[-1])
         return len(keys)
 
     @contextmanager

@@ -205,10 +205,17 @@ class VectorTable:
         )
         return int(rows[0][0])
 
-    def mark_sent(self, place: str, number: int) -> None:
-        """Note that the vectors up to a number are in a shared place."""
+    def mark_sent(self, place: str, number: int, key: bytes) -> None:
+        """Note that the vectors up to a number, which is that of a text, are in a shared place.
+
+        Unless it has been pruned meanwhile: its number may be another's by now.
+        """
         with self._database.write(changes=False) as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_SENT + place, number))
+            db.execute(
+                "INSERT OR REPLACE INTO meta SELECT ?, number FROM vectors"
+                " WHERE number = ? AND text_hash = ?",
+                (_SENT + place, number, key),
+            )
 
     def finished(self, embedder: str) -> int:
         """Count the notes, of all folders, that have all their vectors."""

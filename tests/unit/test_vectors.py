@@ -194,6 +194,34 @@ def test_opening_brings_it_in_step(index: Index) -> None:
     assert index.leg._chroma.keys() == {text_hash("tea"), text_hash("apple pear")}
 
 
+def test_what_chroma_lacks_is_compared_while_another_process_writes(index: Index) -> None:
+    index.put("/a", "a", ["oak elm ash", "apple pear", "tea"])
+    index.leg.flush()
+    index.leg._chroma.remove([text_hash("tea"), text_hash("apple pear")])
+    index.leg.close()
+    index.leg.open(synchronise=False)
+    assert index.leg._chroma.keys() == {text_hash("oak elm ash")}
+    assert _ids(index.leg.search("tea", 1)) == ["a:3"]
+    assert len(index.leg) == 3
+    index.leg.close()
+    assert index.leg._chroma.keys() == {text_hash("oak elm ash")}
+    index.leg._chroma.close()
+
+
+def test_a_number_given_again_is_not_taken_for_sent(index: Index) -> None:
+    table, name = index.store.vectors, index.embedder.name
+    index.put("/a", "a", ["oak", "elm"])
+    mark, keys, _ = table.after(name, 0, 10)
+    index.put("/a", "a", [])
+    table.prune()  # While the texts are on their way to a server.
+    index.put("/a", "b", ["ash", "pear"])
+    table.mark_sent("place", mark, keys[-1])
+    assert table.keys_after(name, table.sent("place")) == [text_hash("ash"), text_hash("pear")]
+    mark, keys, _ = table.after(name, 0, 10)
+    table.mark_sent("place", mark, keys[-1])
+    assert table.keys_after(name, table.sent("place")) == []
+
+
 def test_collections_of_another_kind_are_deleted(tmp_path: Path) -> None:
     import chromadb
     from chromadb.config import Settings
