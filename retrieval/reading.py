@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from retrieval.storage.rows import StoredFile
 from retrieval.types import Fingerprint
 
 _UNSETTLED_NS = 20_000_000  # A file written this lately may change again within the same mtime.
+_LOCKS = 64  # Files share them by chance: few enough to keep, many enough to wait rarely.
 
 
 class FileTaker:
@@ -21,9 +23,17 @@ class FileTaker:
     def __init__(self, indexes: Indexes, max_bytes: int) -> None:
         self._indexes = indexes
         self._max_bytes = max_bytes
+        self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
 
     def take(self, root: Path, path: str, before: StoredFile | None) -> str:
-        """Read one file and store what it holds now; says which count it belongs to."""
+        """Read one file and store what it holds now; says which count it belongs to.
+
+        Of threads that take the same file, each reads it after the one before has stored it.
+        """
+        with self._locks[hash((root, path)) % _LOCKS]:
+            return self._take(root, path, before)
+
+    def _take(self, root: Path, path: str, before: StoredFile | None) -> str:
         folder = str(root)
         try:
             data, fingerprint = read_bytes(root, path, self._max_bytes)

@@ -75,15 +75,6 @@ class VectorTable:
         )
         return {key for (key,) in rows}
 
-    def ids(self, embedder: str) -> set[str]:
-        """Give the ids of all chunks that have a vector."""
-        rows = self._database.read(
-            "SELECT c.id FROM chunks c JOIN vectors v"
-            " ON v.text_hash = c.text_hash AND v.embedder = ?",
-            (embedder,),
-        )
-        return {chunk_id for (chunk_id,) in rows}
-
     def count(self, embedder: str, folders: Sequence[str] = ()) -> int:
         """Count the chunks that have a vector, in all folders or in some."""
         where = f" WHERE f.path IN {marks(folders)}" if folders else ""

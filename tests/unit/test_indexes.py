@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from retrieval import reading
 from retrieval.errors import RetrievalError
 from retrieval.library import Library
-from retrieval.types import Query
+from retrieval.types import Note, Query
 from retrieval.vectors import VectorIndex
 from tests.fixtures.word_embedder import WordEmbedder
 
@@ -67,6 +69,39 @@ def test_what_is_read_while_its_folder_is_forgotten_does_not_come_back(
         opened.indexer.refresh(notes, ["3.md"], 10)
         assert opened.indexes.store.chunk_ids(str(notes)) == []
     assert library.status().folders == ()
+
+
+def test_two_threads_that_read_a_file_leave_what_it_says_last(
+    library: Library, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.index(notes)
+    read, go_on = threading.Event(), threading.Event()
+    make_note = reading.make_note
+
+    def slow(*arguments: Any) -> Note:  # noqa: ANN401 (as they are)
+        if b"first" in arguments[2]:
+            read.set()
+            assert go_on.wait(60)
+        return make_note(*arguments)
+
+    monkeypatch.setattr(reading, "make_note", slow)
+    with library._current.using() as opened:
+
+        def take() -> None:
+            opened.indexer.refresh(notes, ["3.md"], 0)
+
+        (notes / "3.md").write_text("# Three\n\nfirst\n")
+        one = threading.Thread(target=take)
+        one.start()
+        assert read.wait(60)
+        (notes / "3.md").write_text("# Three\n\nsecond\n")
+        other = threading.Thread(target=take)
+        other.start()
+        other.join(0.2)  # It waits, or has read what the first is about to overwrite.
+        go_on.set()
+        one.join(60)
+        other.join(60)
+    assert [chunk.text for chunk in library.chunks(notes, "3.md")] == ["# Three\n\nsecond"]
 
 
 def test_keywords_answer_while_vectors_wait_to_be_handed_over(

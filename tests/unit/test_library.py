@@ -591,7 +591,7 @@ def test_a_folder_that_is_gone_can_be_forgotten(
     assert {p.chunk.folder for p in result.passages} == {str(notes)}
     assert (result.found, result.notices, result.stale) == (3, (), False)
     store = library._indexes.store
-    assert sum(map(len, store.all_terms())) == len(store.vectors.ids("words@1")) == 3
+    assert sum(map(len, store.all_terms())) == store.vectors.count("words@1") == 3
     assert library.status().folders == (str(notes),)
 
 

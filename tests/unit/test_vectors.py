@@ -115,7 +115,7 @@ def test_only_some_chunks(
     big: Index, monkeypatch: pytest.MonkeyPatch, exact_up_to: int, count: int
 ) -> None:
     monkeypatch.setattr("retrieval.vectors._EXACT", exact_up_to)
-    ids = sorted(big.store.vectors.ids(big.embedder.name))
+    ids = sorted(big.store.chunk_ids("/a") + big.store.chunk_ids("/b"))
     chosen = np.random.default_rng(4).choice(len(ids), count, replace=False)
     within = frozenset(ids[n] for n in chosen)
     recalls = []
