@@ -53,11 +53,10 @@ def _list(arguments: argparse.Namespace, tools: Tools) -> Exit:
     for kind in ("embedder", "reranker"):
         some = [entry for entry in listed if entry.kind == kind]
         say(f"{kind}s")
-        rows = [_row(entry) for entry in some]
-        for line, entry in zip(columns(rows), some, strict=True):
+        for line, entry in zip(columns([_row(entry) for entry in some]), some, strict=True):
             say(f"  {line}")
-            if entry.model.note:
-                say(f"      {entry.model.note}")
+            for about in filter(None, (_about(entry.model), entry.model.note)):
+                say(f"      {about}")
     note(f"Settings: index.embedder and search.reranker in {tools.paths.settings}")
     return Exit.DONE
 
@@ -80,10 +79,14 @@ def _listed(known: Sequence[KnownModel], kind: str, chosen: str, tools: Tools) -
 def _row(entry: _Listed) -> tuple[str, ...]:
     model = entry.model
     size = f"~{human_bytes(model.megabytes * 1_000_000)}" if model.megabytes else ""
-    dimensions = f"{model.dimensions} numbers" if model.dimensions else ""
+    return tuple(one_line(cell) for cell in (model.repo, size, entry.state))
+
+
+def _about(model: KnownModel) -> str:
+    """Write what is known of a model on one line."""
+    dimensions = f"{model.dimensions:,} dimensions" if model.dimensions else ""
     window = f"{model.window:,} tokens" if model.window else ""
-    cells = (model.repo, entry.state, size, dimensions, window, model.languages, model.licence)
-    return tuple(one_line(cell) for cell in cells)
+    return " · ".join(filter(None, (model.languages, dimensions, window, model.licence)))
 
 
 def _as_json(entry: _Listed) -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from app.cli.output import columns, say
+from app.format import plural
 
 if TYPE_CHECKING:
     from app.personal import PersonalEvaluation
@@ -30,7 +31,10 @@ def evaluation_json(evaluation: Evaluation, dataset: str) -> dict[str, object]:
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print what an evaluation on a data set found."""
     queries = evaluation.systems[0].queries
-    say(f"{evaluation.documents:,} documents in {evaluation.chunks:,} chunks, {queries:,} queries")
+    say(
+        f"{plural(evaluation.documents, 'document')} in {plural(evaluation.chunks, 'chunk')},"
+        f" {queries:,} {'query' if queries == 1 else 'queries'}"
+    )
     _print_figures(evaluation.systems, evaluation.comparisons)
 
 
@@ -53,8 +57,9 @@ def chunks_json(evaluation: ChunkEvaluation, dataset: str, k: int) -> dict[str, 
 def print_chunks(evaluation: ChunkEvaluation) -> None:
     """Print what an evaluation of chunks found."""
     say(
-        f"{evaluation.texts:,} texts in {evaluation.chunks:,} chunks of {evaluation.characters:.0f}"
-        f" characters on average, {evaluation.systems[0].queries:,} questions"
+        f"{plural(evaluation.texts, 'text')} in {plural(evaluation.chunks, 'chunk')} of"
+        f" {evaluation.characters:.0f} characters on average,"
+        f" {plural(evaluation.systems[0].queries, 'question')}"
     )
     say(f"precision of exactly the chunks that hold an answer: {evaluation.precision_omega:.4f}")
     _print_figures(evaluation.systems, evaluation.comparisons)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from app.cli.explain import explained, explanation_json
 from app.cli.filtering import filters, places
 from app.cli.output import Exit, columns, note, progress_bar, say, say_json
-from app.format import where
+from app.format import plural, where
 from app.safe_text import one_line, printable
 from app.tools import Notes, Tools
 from models.errors import ModelError
 from retrieval.errors import IndexMissingError
 from retrieval.notes import resolve_folder
 from retrieval.storage.collections import find_folder
+from retrieval.tokenizing import tokenize
 from retrieval.types import Forgotten, IndexStatus, Passage, Query, SearchResult
 
 SNIPPET_LINES = 4
-"""Lines of a passage shown to people by ``search``."""
+"""Lines of a passage shown to people by ``search``: those that say most of the query."""
+_LINE_CHARACTERS = 100
 
 
 def index_folder(arguments: argparse.Namespace, tools: Tools) -> Exit:
@@ -65,7 +68,7 @@ def search(arguments: argparse.Namespace, tools: Tools) -> Exit:
         say_json(search_json(result))
     else:
         for number, passage in enumerate(result.passages, start=1):
-            _print_passage(number, passage)
+            _print_passage(number, passage, arguments.query)
         for line in explained(result):
             say(line)
     for notice in result.notices:
@@ -204,7 +207,7 @@ def _hit_json(passage: Passage) -> dict[str, object]:
     }
 
 
-def _print_passage(number: int, passage: Passage) -> None:
+def _print_passage(number: int, passage: Passage, query: str) -> None:
     chunk = passage.chunk
     place = one_line(where(chunk.note_path, chunk.first_line, chunk.last_line, chunk.place))
     ranks = "  ".join(f"{item.leg} #{item.rank}" for item in passage.contributions)
@@ -214,11 +217,23 @@ def _print_passage(number: int, passage: Passage) -> None:
     say(f"{number:>2}  {place}{score}")
     if chunk.headings:
         say(f"    {one_line(' › '.join(chunk.headings))}")
-    # Headings stand above already.
+    headings = {one_line(heading) for heading in chunk.headings}  # They stand above already.
     text = printable(chunk.text).splitlines()
-    lines = [line for line in text if line.strip() and not line.startswith("#")]
-    for line in lines[:SNIPPET_LINES]:
-        say(f"    {line[:100]}")
+    lines = [line for line in text if line.strip() and line.strip("#* \t") not in headings]
+    shown = snippet(lines, query)
+    for line in lines[shown]:
+        is_long = len(line) > _LINE_CHARACTERS
+        say(f"    {line[: _LINE_CHARACTERS - 1]}…" if is_long else f"    {line}")
     if len(lines) > SNIPPET_LINES:
-        say(f"    … {len(lines) - SNIPPET_LINES} more lines")
+        rest = plural(len(lines) - SNIPPET_LINES, "more line")
+        say(f"    … {rest}{f', {shown.start} above' if shown.start else ''}")
     say()
+
+
+def snippet(lines: Sequence[str], query: str) -> slice:
+    """Choose the neighbouring lines that hold most of a query's terms; the first of equals."""
+    wanted = set(tokenize(query))
+    terms = [wanted.intersection(tokenize(line)) for line in lines]
+    starts = range(max(len(lines) - SNIPPET_LINES, 0) + 1)
+    start = max(starts, key=lambda i: len(set().union(*terms[i : i + SNIPPET_LINES])))
+    return slice(start, start + SNIPPET_LINES)

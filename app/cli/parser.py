@@ -60,14 +60,14 @@ def build_app_parser() -> argparse.ArgumentParser:
         description="Talk to your own notes with a language model on your own machine.",
         epilog=(
             "commands:\n"
-            "  index   bring the index of a folder up to date\n"
-            "  search  find passages\n"
-            "  ask     answer a question from the notes, with citations\n"
-            "  models  list and download models\n"
-            "  status  tell what is indexed and where data lives\n"
-            "  forget  take a folder out of the index\n"
+            "  index      bring the index of a folder up to date\n"
+            "  search     find passages\n"
+            "  ask        answer a question from the notes, with citations\n"
+            "  models     list and download models\n"
             "  embedders  list and download embedding models and rerankers\n"
-            "  eval    measure the search on judged questions: a data set's, or your own\n"
+            "  status     tell what is indexed and where data lives\n"
+            "  forget     take a folder out of the index\n"
+            "  eval       measure the search on judged questions: a data set's, or your own\n"
             "\nexample:\n  alcove ~/notes\n  alcove search --help\n\n" + _EXIT_CODES
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -23,6 +23,9 @@ _SPLIT: dict[Format, Callable[[str], tuple[Block, ...]]] = {
 _APART = frozenset({"pdf", "epub"})
 """Formats with places that a chunk does not go beyond: pages, chapters."""
 
+_COUNTED = frozenset({"page", "cell", "item"})
+"""What places are called that have numbers; others have names, which may end with a number."""
+
 
 def note_blocks(note: Note) -> tuple[Block, ...]:
     """Split a note's text into blocks; every line that is not blank is in exactly one."""
@@ -54,6 +57,6 @@ def place_name(places: tuple[Place, ...], first_line: int, last_line: int) -> st
         return ""
     kind, _, number = places[first].label.rpartition(" ")
     last_kind, _, last_number = places[last].label.rpartition(" ")
-    if first == last or kind != last_kind or not (number + last_number).isdigit():
+    if first == last or kind not in _COUNTED or kind != last_kind:
         return places[first].label
     return f"{kind}s {number}–{last_number}"

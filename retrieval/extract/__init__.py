@@ -20,7 +20,7 @@ from retrieval.types import Format, Place
 
 __all__ = ["VERSION", "Extracted", "UnusableNoteError", "decode", "extract"]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same file gives another text: files are read anew then."""
 
 _LONGEST_TITLE = 300

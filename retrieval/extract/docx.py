@@ -7,7 +7,7 @@ import logging
 
 from retrieval.extract.archives import Archive, parse_xml
 from retrieval.extract.extracted import Extracted, UnusableNoteError, clean_tags
-from retrieval.extract.html import parse_html, to_markdown
+from retrieval.extract.html import parse_html, section_places, to_markdown
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MOST_XML = 20_000_000  # The tree of a document takes some thirty times as much memory.
@@ -41,7 +41,12 @@ def extract(path: str, data: bytes) -> Extracted:
     if not text:
         raise UnusableNoteError("it holds no text")
     title, keywords = _properties(archive)
-    return Extracted(text, title=title or _first_heading(text), tags=clean_tags(keywords))
+    return Extracted(
+        text,
+        title=title or _first_heading(text),
+        tags=clean_tags(keywords),
+        places=section_places(text),
+    )
 
 
 def _properties(archive: Archive) -> tuple[str, list[str]]:

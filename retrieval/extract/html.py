@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from retrieval.blocks.text import markdown_blocks
 from retrieval.extract.decoding import decode
 from retrieval.extract.extracted import MAX_TEXT, Extracted, UnusableNoteError, clean_tags
 from retrieval.extract.markdown import relative_links
+from retrieval.types import Place
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -27,6 +29,7 @@ _BLOCKS = _words(
 )
 _INSIDE_LAYOUT = _words("table h1 h2 h3 h4 h5 h6 ul ol pre")
 _HEADING = re.compile(r"h([1-6])$")
+_LONGEST_PLACE = 60
 _SPACE = re.compile(r"[ \t\n\r\f]+")
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w:.-]{1,40})", re.IGNORECASE)
 _MARKUP = re.compile(r"(?=#{1,6}\s|[`~]{3}|[-=]+\s*$|>)")  # What would be read as Markdown.
@@ -49,6 +52,7 @@ def extract(path: str, data: bytes) -> Extracted:
         title=title,
         tags=clean_tags(keywords),
         links=tuple(relative_links(path, targets)),
+        places=section_places(text),
     )
 
 
@@ -74,6 +78,18 @@ def to_markdown(root: _Element) -> str:
     writer.element(root)
     writer.flush()
     return "\n\n".join(writer.blocks)
+
+
+def section_places(text: str) -> tuple[Place, ...]:
+    """Give the sections of a Markdown text that was made of a file as places in it.
+
+    Lines of the text are not the file's own, so a passage is named by the heading above it.
+    """
+    headings = [b for b in markdown_blocks(text) if b.level and b.heading]
+    places = [Place(block.first + 1, block.heading[:_LONGEST_PLACE]) for block in headings]
+    if not places or places[0].first_line > 1:
+        places.insert(0, Place(1, "beginning" if places else "text"))
+    return tuple(places)
 
 
 def collapse(text: str) -> str:

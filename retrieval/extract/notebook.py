@@ -19,8 +19,8 @@ def extract(path: str, data: bytes) -> Extracted:
     """Give the text of a notebook, its cells as places; see ``retrieval.extract.extract``."""
     notebook = json.loads(decode(data))
     cells = notebook.get("cells")
-    if cells is None:  # Format 3 and before keep them in sheets.
-        cells = [c for sheet in notebook.get("worksheets", []) for c in sheet.get("cells", [])]
+    if cells is None and "worksheets" in notebook:  # Format 3 and before keep them in sheets.
+        cells = [c for sheet in notebook["worksheets"] for c in sheet.get("cells", [])]
     if not isinstance(cells, list):
         raise UnusableNoteError("it is not a Jupyter notebook that can be read")
     language = _language(notebook)

@@ -200,6 +200,8 @@ def test_a_scanned_pdf_says_that_it_holds_no_text() -> None:
         ("a.epub", documents.archive({"x": "y"}), "container.xml is missing"),
         ("a.ipynb", b"{", "not a Jupyter notebook"),
         ("a.ipynb", b'{"cells": 3}', "not a Jupyter notebook"),
+        ("a.ipynb", b'{"nbformat": 4}', "not a Jupyter notebook"),
+        ("a.ipynb", b"[]", "not a Jupyter notebook"),
         ("a.html", b"  ", "no text"),
         ("a.html", b"<script>only</script>", "no text"),
         ("a.md", b"a\0b", "binary"),

@@ -24,6 +24,19 @@ def test_html_is_what_a_reader_sees() -> None:
     )
     assert (found.title, found.tags) == ("My & page", ("one", "two"))
     assert found.links == ("d/sub/x.html",)
+    assert [(p.first_line, p.label) for p in found.places] == [(1, "Top one"), (16, "Part")]
+
+
+def test_a_page_whose_lines_are_not_its_own_has_places_all_the_same() -> None:
+    def places(html: bytes) -> list[tuple[int, str]]:
+        return [(p.first_line, p.label) for p in extract("a.html", html).places]
+
+    assert places(b"<p>one<p>two") == [(1, "text")]
+    assert places(b"<p>one<h2>Python 2</h2><h2>Python 3</h2>") == [
+        (1, "beginning"),
+        (3, "Python 2"),
+        (5, "Python 3"),
+    ]
 
 
 def test_html_is_read_in_the_encoding_that_it_names() -> None:

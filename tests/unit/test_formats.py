@@ -35,11 +35,11 @@ FOUND = {
     "pelican": ("plain.txt", "", (1, 3), ()),
     "sprocket": ("manual.rst", "", (1, 7), ("Manual",)),
     "falconer": ("agenda.org", "", (1, 3), ()),
-    "lighthouse": ("page.html", "", (1, 3), ("Head",)),
+    "lighthouse": ("page.html", "Head", (1, 3), ("Head",)),
     "whirr": ("tool.py", "", (1, 6), ()),
     "cuckoo": ("birds.csv", "", (1, 3), ("name,sound",)),
     "torque": ("setting.json", "", (1, 5), ()),
-    "walrus": ("report.docx", "", (1, 11), ()),
+    "walrus": ("report.docx", "Report", (1, 11), ()),
     "puffins": ("survey.pdf", "page 2", (3, 3), ()),
     "herring": ("tides.epub", "The flood", (5, 7), ("Flood",)),
     "spectrogram": ("lab.ipynb", "cells 1–2", (1, 7), ("Lab",)),
@@ -121,6 +121,11 @@ def test_pages_share_no_chunk_and_cells_may() -> None:
     ]
     (cells,) = _chunks("a.ipynb", documents.notebook(*[("markdown", f"cell{n}") for n in "abc"]))
     assert (cells.place, cells.text) == ("cells 1–3", "cella\n\ncellb\n\ncellc")
+
+
+def test_headings_that_end_with_numbers_are_not_counted() -> None:
+    (chunk,) = _chunks("a.html", "<h2>Python 2</h2><p>old</p><h2>Python 3</h2><p>new</p>")
+    assert chunk.place == "Python 2"
 
 
 def test_rows_are_whole_and_carry_their_header() -> None:
