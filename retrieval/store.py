@@ -172,10 +172,10 @@ class Store:
             return Change(removed, batch)
 
     def touch(self, folder: str, path: str, fingerprint: Fingerprint) -> None:
-        """Keep a file's new stat when its content is what it was."""
+        """Keep a file's new stat, if its content is what was stored last."""
         with self._database.write() as db:
             db.execute(
-                "UPDATE files SET size = ?, mtime_ns = ?, sha256 = ? WHERE path = ?"
+                "UPDATE files SET size = ?, mtime_ns = ? WHERE sha256 = ? AND path = ?"
                 " AND folder = (SELECT number FROM folders WHERE path = ?)",
                 (*fingerprint_row(fingerprint), path, folder),
             )

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from retrieval import reading
 from retrieval.errors import RetrievalError
 from retrieval.library import Library
+from retrieval.notes import make_note
 from retrieval.types import Note, Query
 from retrieval.vectors import VectorIndex
 from tests.fixtures.word_embedder import WordEmbedder
@@ -76,7 +76,6 @@ def test_two_threads_that_read_a_file_leave_what_it_says_last(
 ) -> None:
     library.index(notes)
     read, go_on = threading.Event(), threading.Event()
-    make_note = reading.make_note
 
     def slow(*arguments: Any) -> Note:  # noqa: ANN401 (as they are)
         if b"first" in arguments[2]:
@@ -84,7 +83,7 @@ def test_two_threads_that_read_a_file_leave_what_it_says_last(
             assert go_on.wait(60)
         return make_note(*arguments)
 
-    monkeypatch.setattr(reading, "make_note", slow)
+    monkeypatch.setattr("retrieval.reading.make_note", slow)
     with library._current.using() as opened:
 
         def take() -> None:
@@ -102,6 +101,21 @@ def test_two_threads_that_read_a_file_leave_what_it_says_last(
         one.join(60)
         other.join(60)
     assert [chunk.text for chunk in library.chunks(notes, "3.md")] == ["# Three\n\nsecond"]
+
+
+def test_a_file_that_another_thread_has_read_since_keeps_what_it_stored(
+    library: Library, notes: Path
+) -> None:
+    library.index(notes)
+    store = library._indexes.store
+    before = store.file(str(notes), "3.md")
+    assert before is not None
+    (notes / "3.md").write_text("# Three\n\nfor a moment\n")
+    library.index(notes)
+    store.touch(str(notes), "3.md", before.fingerprint)  # It reads as before again.
+    now = store.file(str(notes), "3.md")
+    assert now is not None
+    assert now.fingerprint.sha256 != before.fingerprint.sha256
 
 
 def test_keywords_answer_while_vectors_wait_to_be_handed_over(
