@@ -15,7 +15,6 @@ from app.format import plural, where
 from app.safe_text import one_line, printable
 from app.tools import Notes, Tools
 from models.errors import ModelError
-from retrieval.errors import IndexMissingError
 from retrieval.notes import resolve_folder
 from retrieval.storage.collections import find_folder
 from retrieval.tokenizing import tokenize
@@ -180,10 +179,7 @@ def _model_of(tools: Tools) -> tuple[str | None, str]:
 
 
 def _status_of(tools: Tools) -> IndexStatus:
-    try:
-        notes = tools.notes()
-    except IndexMissingError:
-        return IndexStatus((), 0, 0, 0, 0, ())
+    notes = tools.notes()
     try:
         return notes.status()
     finally:

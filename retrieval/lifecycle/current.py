@@ -140,6 +140,7 @@ class Current:
     def _open_current(self) -> Opened:
         while True:
             number = self.generations.current()
+            self.generations.require(number)
             opened = self.open(number)
             if opened is None:
                 time.sleep(_AGAIN_SECONDS)  # It has just been replaced.

@@ -47,6 +47,11 @@ class Generations:
             raise self._unreadable(f"it says {name!r}")
         return number
 
+    def require(self, number: int) -> None:
+        """Raise ``IndexDamagedError`` when the generation that answers is not there."""
+        if number and not self.directory(number).is_dir() and self.current() == number:
+            raise self._unreadable(f"it names {_PREFIX}{number}, which is not there")
+
     def directory(self, number: int) -> Path:
         """Give the directory of a generation."""
         return self._directory / f"{_PREFIX}{number}" if number else self._directory

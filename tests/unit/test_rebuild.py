@@ -317,6 +317,12 @@ def test_a_pointer_that_says_nothing_is_damage_with_a_remedy(index: Path) -> Non
     (index / "current").write_text("generation-x")
     with pytest.raises(IndexDamagedError, match="generation-x"):
         Library(index, WordEmbedder())
+    (index / "current").write_text("generation-7")
+    with pytest.raises(IndexDamagedError, match="which is not there"):
+        Library(index, WordEmbedder())
+    (index / "current").unlink()
+    with Library(index, WordEmbedder()) as library:
+        assert library.status().notes == 12
 
 
 def test_what_a_kill_left_beside_the_current_generation_is_deleted(index: Path) -> None:
