@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -75,5 +76,6 @@ class TextBuilder:
 
 def clean_tags(values: Iterable[object]) -> tuple[str, ...]:
     """Give tags in the one spelling that is compared: case-folded, no ``#``, each once."""
-    cleaned = (str(v).strip().lstrip("#").strip("/ ").casefold() for v in values)
+    cleaned = (str(v).strip().lstrip("#").strip("/ ") for v in values)
+    cleaned = (unicodedata.normalize("NFC", tag).casefold() for tag in cleaned)
     return tuple(dict.fromkeys(tag for tag in cleaned if tag and len(tag) <= 100))

@@ -6,6 +6,7 @@ Pure. Paths are matched as git matches them, by ``pathspec``; times are local.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -55,7 +56,7 @@ def parse_format(text: str) -> Format | None:
 
 def parse_tag(text: str) -> str:
     """Write a tag as notes' tags are kept: case-folded, without ``#`` and outer slashes."""
-    return text.strip().removeprefix("#").strip("/").casefold()
+    return _folded(text.strip().removeprefix("#").strip("/"))
 
 
 def parse_when(text: str, now: float) -> float | None:
@@ -67,7 +68,7 @@ def parse_when(text: str, now: float) -> float | None:
     try:
         ago = _AGO.fullmatch(text)
         if ago:
-            return _before(datetime.fromtimestamp(now), int(ago[1]), ago[2]).timestamp()
+            return _before(now, int(ago[1]), ago[2])
         if text in _DAYS:
             midnight = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0)
             return (midnight.replace(microsecond=0) - timedelta(_DAYS[text])).timestamp()
@@ -117,7 +118,7 @@ def path_matcher(globs: Sequence[str]) -> Matcher:
     some, none = _spec(wanted), _spec(unwanted)
 
     def meant(path: str) -> bool:
-        folded = path.casefold()
+        folded = _folded(path)
         if unwanted and none.match_file(folded):
             return False
         return not wanted or bool(some.match_file(folded))
@@ -163,23 +164,38 @@ def _tag(text: str) -> str:
 def _spec(globs: Sequence[str]) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec  # 30 ms, and most queries have no glob
 
+    patterns: list[str] = []
     for glob in globs:
+        # In a file such a line would be a comment.
+        patterns.append(f"\\{_folded(glob)}" if glob.startswith("#") else _folded(glob))
         try:
             if not glob.strip():
                 raise ValueError(glob)
-            GitIgnoreSpec.from_lines([glob.casefold()])
+            GitIgnoreSpec.from_lines(patterns[-1:])
         except (ValueError, re.error) as error:
             raise FilterError(
                 f"{glob!r} is not a pattern of paths.",
                 "Write it as in a .gitignore: git/**, *.py, notes/2025-*.md.",
             ) from error
-    return GitIgnoreSpec.from_lines([glob.casefold() for glob in globs])
+    return GitIgnoreSpec.from_lines(patterns)
 
 
-def _before(now: datetime, count: int, unit: str) -> datetime:
+def _folded(text: str) -> str:
+    """Write a name so that case and how accents are encoded, which differs by system, are alike."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
+
+
+def _before(now: float, count: int, unit: str) -> float:
+    """Give the time so long before ``now``, by the calendar from days on."""
+    if unit == "h":
+        return now - 3600 * count  # By the clock on the wall it may be one more or less.
+    return _days_before(datetime.fromtimestamp(now), count, unit).timestamp()
+
+
+def _days_before(now: datetime, count: int, unit: str) -> datetime:
     """Go back in the calendar; a day that its month lacks is the month's last."""
-    if unit in "hdw":
-        return now - {"h": timedelta(hours=1), "d": timedelta(1), "w": timedelta(7)}[unit] * count
+    if unit in "dw":
+        return now - timedelta(7 if unit == "w" else 1) * count
     months = now.year * 12 + now.month - 1 - count * (12 if unit == "y" else 1)
     for day in range(now.day, 27, -1):
         try:

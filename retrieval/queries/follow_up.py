@@ -20,7 +20,11 @@ _START = re.compile(
     r"|same (?:for|with|on|in))\b",
     re.IGNORECASE,
 )
-_LINK = re.compile(r"(?:and|but|also|then|or|so|ok(?:ay)?)\b", re.IGNORECASE)
+_LINK = re.compile(
+    r"(?:and|but|also|then|or|so|ok(?:ay)?)\b,?"
+    r"(?P<asks>\s+(?:what|which|who|whose|where|when|how)\b)?",
+    re.IGNORECASE,
+)
 _FRAGMENT = re.compile(
     r"(?:on|in|at|with|without|for|from|under|using|instead of|why not|how come)\b"
     r"(?!-| (?:what|which|whose|whom|who|how|where)\b)",
@@ -37,7 +41,8 @@ _THAT = re.compile(
     r" that\b)|\bthat(?=\s*[?.!]*$|,)|^that\b|\bthat (?:is|was|does|work|works|mean|means)\b",
     re.IGNORECASE,
 )
-_RELATIVE = re.compile(r"\b[\w-]+ that\b", re.IGNORECASE)
+_INITIALS = re.compile(r"\bIT\b")  # Information technology.
+_RELATIVE = re.compile(r"\b(?!(?:is|was|do|did|does) )[\w-]+ that\b", re.IGNORECASE)
 _DUMMY = re.compile(
     r"\b(?:is|was|be) it (?:not )?\w+ (?:to|that|for|if|when)\b"
     r"|\bit (?:is|was) (?:not )?\w+ (?:to|that)\b|\b(?:make|take)s? it \w+ to\b",
@@ -100,7 +105,9 @@ def is_follow_up(question: str) -> bool:
     content = [term for term in tokenize(text) if term not in _EMPTY]
     if not content:
         return True
-    if _START.match(text) or (_LINK.match(text) and len(tokenize(text)) <= _FEW):
+    link = _LINK.match(text)
+    # A whole question needs fewer words to say what it is about than a fragment does.
+    if _START.match(text) or (link and len(tokenize(text)) <= _FEW - bool(link["asks"])):
         return True
     if _FRAGMENT.match(text) and len(text.split()) <= _SHORT:
         return True
@@ -111,7 +118,7 @@ def is_follow_up(question: str) -> bool:
 
 def _refers_back(text: str) -> bool:
     """Say whether a pronoun stands before anything that it could stand for."""
-    text = _DUMMY.sub(" ", text)
+    text = _DUMMY.sub(" ", text if text.isupper() else _INITIALS.sub(" ", text))
     for found in (_PRONOUN.search(text), _THAT.search(text)):
         if found is None:
             continue

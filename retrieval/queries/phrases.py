@@ -21,10 +21,13 @@ _PLAIN = str.maketrans(
      "−": "-", "\u00ad": None, "\u200b": None}
 )  # fmt: skip
 _MARKUP = re.compile(
-    r"^[ \t]*(?:>[ \t]?)+|\[\[(?:[^\]|]*\|)?|\]\([^)\s]*\)|\]\]|!?\[(?=[^\]]*\]\()|[*`~]+"
-    r"|(?<!\w)_+|_+(?!\w)",
+    r"^[ \t]*(?:>[ \t]?)+|\[\[(?:[^\]|]*\|)?|\]\([^)\s]*\)|\]\[[^\]\s]*\]|\]\]"
+    r"|!?\[(?=[^\]]*\][(\[])|[*`~]+|==|\\(?=[^\w\s]|_|$)"
+    r"|(?<![\w\\])_+|_+(?!\w)",
     re.MULTILINE,
 )
+_MARKS = str.maketrans("", "", "*`~_=\\")
+"""Marks that may stand inside a word."""
 
 
 def folded(text: str) -> str:
@@ -38,13 +41,14 @@ def folded(text: str) -> str:
 def says(texts: Iterable[str], phrase: str) -> bool:
     """Say whether one of the texts holds a phrase, at the bounds of words."""
     wanted = folded(phrase)
-    words = wanted.split()
+    words = wanted.translate(_MARKS).split()
     for text in texts:
         plain = folded(text)
         if wanted in plain and _pattern(wanted).search(plain):
             return True
         # Words with marks between them are there one by one, and most texts end here.
-        if all(word in plain for word in words) and _MARKUP.search(text):
+        bare = plain.translate(_MARKS)
+        if all(word in bare for word in words) and _MARKUP.search(text):
             read = folded(_MARKUP.sub("", text))
             if wanted in read and _pattern(wanted).search(read):
                 return True

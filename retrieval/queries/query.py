@@ -18,7 +18,7 @@ OPERATORS = ("path", "tag", "format", "after", "before", "in")
 _QUOTED = r'"[^"]+"|“[^“”]+[”"]|„[^„“”]+[“”]|«[^«»]+»|»[^«»]+«'
 _PART = re.compile(
     rf"(?<!\S)(?P<minus>-?)(?P<operator>{'|'.join(OPERATORS)}):(?P<value>{_QUOTED}|\S+)"
-    rf"|(?<![^\s(\[{{])(?P<without>-?)(?P<phrase>{_QUOTED})(?=$|[\s)\]}}.,;:!?…])"
+    rf"|(?<![^\s(\[{{])(?<!\S[(\[{{])(?P<without>-?)(?P<phrase>{_QUOTED})(?=$|[\s)\]}}.,;:!?…])"
 )
 _QUOTES = '"“”„«»'
 

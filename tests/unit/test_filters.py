@@ -1,10 +1,12 @@
 """Conditions on notes: times, globs, tags, formats, and their words."""
 
 import datetime
+import time
 
 import pytest
 
 from retrieval.errors import FilterError
+from retrieval.extract.extracted import clean_tags
 from retrieval.queries.filters import (
     checked,
     described,
@@ -122,3 +124,27 @@ def test_conditions_are_told_in_words() -> None:
         "modified before 2025-01-31 01:00",
     )
     assert described(Filters()) == ()
+
+
+def test_a_path_that_begins_with_a_hash_is_no_comment() -> None:
+    assert path_matcher(("#inbox/**",))("#inbox/a.md")
+    assert not path_matcher(("!#inbox/**",))("#inbox/a.md")
+
+
+def test_accents_are_alike_however_a_system_encodes_them() -> None:
+    assert path_matcher(("caf\u00e9/*",))("cafe\u0301/a.md")
+    assert path_matcher(("cafe\u0301/*",))("Caf\u00e9/a.md")
+    assert has_tags(clean_tags(["Cafe\u0301"]), (parse_tag("caf\u00c9"),))
+
+
+def test_hours_are_counted_by_time_that_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        # Half an hour after summer time began.
+        now = datetime.datetime(2026, 3, 29, 1, 30, tzinfo=datetime.UTC).timestamp()
+        assert parse_when("2h", now) == now - 7200
+        assert parse_when("1d", now) == now - 23 * 3600
+    finally:
+        monkeypatch.undo()
+        time.tzset()

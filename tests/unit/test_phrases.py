@@ -24,6 +24,10 @@ from retrieval.queries.phrases import folded, longest_word, says
         ("我爱北京天安门", "北京"),
         ("用git的人", "git"),
         ("C++ and C#", "C++"),
+        ("see [the manual][1] first", "the manual first"),
+        ("call some\\_function now", "some_function now"),
+        ("one line\\\nand another", "line and another"),
+        ("a ==marked== word, **un**known", "marked word, unknown"),
         ("soft\u00adhyphen", "softhyphen"),
     ],
 )
