@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -102,10 +103,12 @@ def test_commands_answer_the_same_with_and_without_the_app(home: Home) -> None:
         ("ask", QUESTION, "--json"),
         ("status", "--json"),
     ]
-    alone = [plain(home.run(*command)) for command in commands]
+    with ThreadPoolExecutor(2) as pool:  # Readers beside each other, as people's are.
+        alone = list(pool.map(lambda command: plain(home.run(*command)), commands))
     assert not imported(home, *commands[1]) & SILLY
     with index_process(home) as process:
-        together = [plain(home.run(*command)) for command in commands]
+        with ThreadPoolExecutor(2) as pool:
+            together = list(pool.map(lambda command: plain(home.run(*command)), commands))
         for command in (commands[0], commands[3]):
             wait_for(partial(spares_itself, home, *command))
         home.write("new.md", "# new\n\nThe code of the bridge is amber.\n")
