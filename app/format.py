@@ -67,4 +67,6 @@ def milliseconds(seconds: float) -> str:
 
 def where(path: str, first_line: int, last_line: int, place: str = "") -> str:
     """Say where a passage is: ``git/undo.md:3-9``, and ``paper.pdf, page 3`` without own lines."""
-    return f"{path}, {place}" if place else f"{path}:{first_line}-{last_line}"
+    if place:
+        return f"{path}, {place}"
+    return f"{path}:{first_line}" + (f"-{last_line}" if last_line > first_line else "")

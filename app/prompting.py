@@ -182,4 +182,6 @@ def _as_messages(turns: Sequence[PastTurn]) -> list[ChatMessage]:
 
 def _entry(n: int, passage: Passage, tokens: int, reason: str = "") -> LedgerNote:
     chunk = passage.chunk
-    return LedgerNote(n, chunk.note_path, chunk.first_line, chunk.last_line, tokens, reason)
+    return LedgerNote(
+        n, chunk.note_path, chunk.first_line, chunk.last_line, tokens, reason, chunk.place
+    )

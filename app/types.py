@@ -56,6 +56,8 @@ class LedgerNote:
     """Tokens of the passage as written in the prompt."""
     reason: str = ""
     """Why it was left out; empty when it went in."""
+    place: str = ""
+    """Where it is in a file whose lines are not its own; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

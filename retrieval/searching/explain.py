@@ -70,7 +70,8 @@ def place_of(chunk: Chunk) -> str:
     """Say where a chunk is: ``git/undo.md:3-9``, or ``paper.pdf, page 3`` without own lines."""
     if chunk.place:
         return f"{chunk.note_path}, {chunk.place}"
-    return f"{chunk.note_path}:{chunk.first_line}-{chunk.last_line}"
+    last = f"-{chunk.last_line}" if chunk.last_line > chunk.first_line else ""
+    return f"{chunk.note_path}:{chunk.first_line}{last}"
 
 
 def _cut(item: Fused, chunk: Chunk | None, reason: str) -> Cut:

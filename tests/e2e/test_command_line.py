@@ -106,7 +106,7 @@ def test_an_answer_streams_as_text_with_its_sources_under_it(home: Home) -> None
     assert asked.code == 0
     first, *rest = asked.out.splitlines()
     assert first.startswith("The code of the harbour is cobalt [")
-    assert any("harbour.md:3-3" in line and "✓ quoted" in line for line in rest)
+    assert any("harbour.md:3" in line and "✓ quoted" in line for line in rest)
 
 
 def test_a_model_is_downloaded_listed_and_asked_by_name(home: Home, fake_hub: FakeHub) -> None:

@@ -199,7 +199,7 @@ async def test_the_ledger_shows_what_went_in(bench: Bench) -> None:
         await pilot.press("ctrl+l")
         text = str(app.screen.query_one("VerticalScroll > Static", Static).render())
         assert "context     4,096  tokens of Qwen3-4B" in text
-        assert "refit/tests.md:1-1" in text
+        assert "refit/tests.md:1" in text
 
 
 async def test_help_lists_every_shown_key(bench: Bench) -> None:
@@ -323,7 +323,7 @@ async def test_markup_and_escapes_in_notes_are_drawn_as_text(bench: Bench) -> No
     async with bench.running() as (app, pilot):
         await ask(app, pilot, "zebra [link='x']?[/]")
         body = str(app.chat.query(SourceCard).first().query_one(".body", Static).render())
-        assert "[red]x[/].md:1-1" in body
+        assert "[red]x[/].md:1" in body
         assert "[bold]no[/bold]" in body
         assert "\x1b" not in body
         assert "owned" not in body

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, Static, TextArea
 from textual.widgets.text_area import Selection
 
-from app.format import bar
+from app.format import bar, where
 from app.safe_text import one_line, printable
 from app.types import Answer, LedgerNote
 from app.ui.background import run_in_background
@@ -127,7 +127,7 @@ def _entries(title: str, notes: tuple[LedgerNote, ...]) -> list[Content]:
     rows = [Content.styled(f"\n{title}", "$secondary")]
     for note in notes:
         number = f"[{note.n}]" if note.n else "   "
-        place = f"{one_line(note.path)}:{note.first_line}-{note.last_line}"
+        place = one_line(where(note.path, note.first_line, note.last_line, note.place))
         rows.append(Content(f"{number:<4} {note.tokens:>6,}  {place}  {note.reason}".rstrip()))
     return rows
 
