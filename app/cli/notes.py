@@ -10,11 +10,12 @@ from pathlib import Path
 
 from app.cli.explain import explained, explanation_json
 from app.cli.filtering import filters, places
-from app.cli.output import Exit, columns, note, progress_bar, say, say_json
+from app.cli.output import Exit, columns, complain, note, progress_bar, say, say_json, stoppable
 from app.format import plural, where
 from app.safe_text import one_line, printable
 from app.tools import Notes, Tools
 from models.errors import ModelError
+from retrieval.errors import IndexCancelled
 from retrieval.notes import resolve_folder
 from retrieval.storage.collections import find_folder
 from retrieval.tokenizing import tokenize
@@ -29,8 +30,11 @@ def index_folder(arguments: argparse.Namespace, tools: Tools) -> Exit:
     """Run ``alcove index``."""
     notes = tools.notes()
     try:
-        with progress_bar() as report:
-            done = notes.index(arguments.folder, report, name=arguments.name)
+        with progress_bar() as report, stoppable() as stopped:
+            done = notes.index(arguments.folder, report, stopped, name=arguments.name)
+    except IndexCancelled as error:
+        complain("Stopped.", error.remedy)
+        return Exit.INTERRUPTED
     finally:
         notes.close()
     if arguments.json:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 from app.safe_text import UNSAFE, one_line
@@ -111,6 +114,30 @@ def progress_bar(counts_bytes: bool = False) -> Iterator[Callable[[ProgressLike]
             bar.update(tasks[task], description=label, completed=progress.done, total=total)
 
         yield report
+
+
+@contextmanager
+def stoppable() -> Iterator[Callable[[], bool]]:
+    """Give a question whether ctrl+c was pressed; pressed again, it interrupts at once.
+
+    An interrupt that arrives while a library is imported may be swallowed, or end as the library's
+    own error.
+    """
+    pressed = threading.Event()
+
+    def press(number: int, frame: FrameType | None) -> None:
+        if pressed.is_set():
+            signal.default_int_handler(number, frame)
+        pressed.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set
+        return
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

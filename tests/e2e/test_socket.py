@@ -159,7 +159,7 @@ def test_ctrl_c_stops_the_run_in_the_other_process_and_the_next_one_ends_it(home
         wait_for(lambda: home.run("status", "--json").json["notes"] > 0)
         running.send_signal(signal.SIGINT)
         _, said = running.communicate(timeout=60)
-        assert running.returncode == 130
+        assert running.returncode == 130, said
         assert "Stopped." in said
         small = home.root / "small"
         small.mkdir()
