@@ -63,10 +63,3 @@ def milliseconds(seconds: float) -> str:
     if seconds >= 0.9995:
         return duration(seconds)
     return f"{1000 * seconds:.0f} ms" if seconds >= 0.00995 else f"{1000 * seconds:.1f} ms"
-
-
-def where(path: str, first_line: int, last_line: int, place: str = "") -> str:
-    """Say where a passage is: ``git/undo.md:3-9``, and ``paper.pdf, page 3`` without own lines."""
-    if place:
-        return f"{path}, {place}"
-    return f"{path}:{first_line}" + (f"-{last_line}" if last_line > first_line else "")

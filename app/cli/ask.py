@@ -11,12 +11,13 @@ from app.assistant import Assistant
 from app.cli.filtering import filters, places
 from app.cli.notes import reranks
 from app.cli.output import Exit, note, progress_bar, say, say_json
-from app.format import human_bytes, where
+from app.format import human_bytes
 from app.grounding import abstained
 from app.safe_text import one_line, printable
 from app.tools import Engine, Tools
 from app.types import Answer, AskOptions, Citation, Finished, Retrieved
 from models.types import Delta, LoadOptions, LocalModel
+from retrieval.types import where
 
 T = TypeVar("T")
 

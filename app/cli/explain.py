@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from app.cli.output import columns
-from app.format import milliseconds, plural, where
+from app.format import milliseconds, plural
 from app.safe_text import one_line
-from retrieval.types import Contribution, Explanation, Passage, SearchResult
+from retrieval.types import Contribution, Explanation, Passage, SearchResult, where
 
 
 def explanation_json(explanation: Explanation) -> dict[str, object]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from app.cli.explain import explained, explanation_json
 from app.cli.filtering import filters, places
 from app.cli.output import Exit, columns, complain, note, progress_bar, say, say_json, stoppable
-from app.format import plural, where
+from app.format import plural
 from app.safe_text import one_line, printable
 from app.tools import Notes, Tools
 from models.errors import ModelError
@@ -19,7 +19,7 @@ from retrieval.errors import IndexCancelled
 from retrieval.notes import resolve_folder
 from retrieval.storage.collections import find_folder
 from retrieval.tokenizing import tokenize
-from retrieval.types import Forgotten, IndexStatus, Passage, Query, SearchResult
+from retrieval.types import Forgotten, IndexStatus, Passage, Query, SearchResult, where
 
 SNIPPET_LINES = 4
 """Lines of a passage shown to people by ``search``: those that say most of the query."""

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from app.errors import ServiceDied
 from app.services import SOCKET_NAME
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from app.services.address import Place, UidOf
     from app.services.wire import Identity, Line
     from app.settings import Settings
+    from app.tools import Notes
 
 CONNECT_SECONDS = 0.5
 """Time that the other process has to say who it is; for reading, a slow one is done without."""
@@ -37,32 +38,6 @@ SILENCE_SECONDS = 15.0
 
 POLL_SECONDS = 0.1
 """Pause between looks at whether the person wants to stop."""
-
-
-class Opened(Protocol):
-    """An index opened in this process."""
-
-    def index(
-        self,
-        folder: Path,
-        report: Report = ...,
-        cancelled: Cancelled = ...,
-        *,
-        name: str | None = ...,
-    ) -> IndexReport:
-        """Bring the index of a folder up to date."""
-
-    def forget(self, folder: Path) -> Forgotten | None:
-        """Take a folder out of the index."""
-
-    def search(self, query: Query) -> SearchResult:
-        """Find passages."""
-
-    def status(self, folder: Path | None = None) -> IndexStatus:
-        """Tell what is in the index."""
-
-    def close(self) -> None:
-        """Close the files."""
 
 
 class _LostError(Exception):
@@ -79,12 +54,12 @@ class RemoteNotes:
     """
 
     def __init__(
-        self, line: Line, open_here: Callable[[], Opened], awaited: Identity | None = None
+        self, line: Line, open_here: Callable[[], Notes], awaited: Identity | None = None
     ) -> None:
         self._line = line
         self._open_here = open_here
         self._awaited = awaited
-        self._opened: Opened | None = None
+        self._opened: Notes | None = None
 
     def index(
         self,
@@ -147,7 +122,7 @@ class RemoteNotes:
                     self._awaited = None
         return self._opened is None and self._awaited is None
 
-    def _here(self) -> Opened:
+    def _here(self) -> Notes:
         if self._opened is None:
             self._line.close()
             self._opened = self._open_here()
@@ -210,7 +185,7 @@ class RemoteNotes:
 def connect(
     directory: Path,
     settings: Settings,
-    open_here: Callable[[], Opened],
+    open_here: Callable[[], Notes],
     uid_of: UidOf | None = None,
 ) -> RemoteNotes | None:
     """Reach the process that has an index open; None when the caller has to open it itself.

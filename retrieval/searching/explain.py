@@ -8,7 +8,7 @@ from retrieval.fusion import RRF_K, Fused, Weights
 from retrieval.queries.request import Request
 from retrieval.searching.narrowing import fails
 from retrieval.searching.standing import Left
-from retrieval.types import Chunk, Cut, Explanation, Hit, Leg, Passage
+from retrieval.types import Chunk, Cut, Explanation, Hit, Leg, Passage, where
 
 MOST_CUTS = 20
 """Cuts that an explanation lists."""
@@ -43,7 +43,7 @@ def cut_of(left: Left) -> Cut:
 def cuts_beyond(passages: Sequence[Passage], k: int) -> list[Cut]:
     """Say of passages that they are beyond the number asked for."""
     return [
-        Cut(p.chunk.id, place_of(p.chunk), p.score, p.contributions, f"beyond the {k} asked for")
+        Cut(p.chunk.id, _place_of(p.chunk), p.score, p.contributions, f"beyond the {k} asked for")
         for p in passages
     ]
 
@@ -66,14 +66,10 @@ def cuts_kept_out(
     return cuts
 
 
-def place_of(chunk: Chunk) -> str:
-    """Say where a chunk is: ``git/undo.md:3-9``, or ``paper.pdf, page 3`` without own lines."""
-    if chunk.place:
-        return f"{chunk.note_path}, {chunk.place}"
-    last = f"-{chunk.last_line}" if chunk.last_line > chunk.first_line else ""
-    return f"{chunk.note_path}:{chunk.first_line}{last}"
+def _place_of(chunk: Chunk) -> str:
+    return where(chunk.note_path, chunk.first_line, chunk.last_line, chunk.place)
 
 
 def _cut(item: Fused, chunk: Chunk | None, reason: str) -> Cut:
-    place = place_of(chunk) if chunk is not None else ""
+    place = _place_of(chunk) if chunk is not None else ""
     return Cut(item.chunk_id, place, item.score, item.contributions, reason)

@@ -9,6 +9,7 @@ from retrieval.types.documents import (
     Format,
     Note,
     Place,
+    where,
 )
 from retrieval.types.protocols import (
     ChunkIndex,
@@ -77,4 +78,5 @@ __all__ = [
     "Skipped",
     "ignore_progress",
     "never_cancelled",
+    "where",
 ]

@@ -90,3 +90,10 @@ class Chunk:
     """Last line in the file, inclusive."""
     place: str = ""
     """Where it is in a file whose lines are not its own: ``page 3``, ``cell 5``; else empty."""
+
+
+def where(path: str, first_line: int, last_line: int, place: str = "") -> str:
+    """Say where a passage is: ``git/undo.md:3-9``, and ``paper.pdf, page 3`` without own lines."""
+    if place:
+        return f"{path}, {place}"
+    return f"{path}:{first_line}" + (f"-{last_line}" if last_line > first_line else "")

@@ -8,16 +8,9 @@ and .89 after one about something else, as the shortest are then taken for follo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from retrieval.embedding import bundled_embedder
 from retrieval.library import Library
 from retrieval.types import Query
-
-SAMPLE_NOTES = Path(__file__).resolve().parents[2] / "app" / "sample_notes"
+from tests.quality.conftest import SAMPLE_NOTES, reciprocal_rank
 
 FOLLOW_UPS = (
     ("how does HNSW find neighbours", "and how is it tuned?", "retrieval/vector-search.md"),
@@ -77,24 +70,13 @@ OWN_QUESTIONS = (
 """A question about something else, one that stands alone, and the note that answers it."""
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    library = Library(tmp_path_factory.mktemp("index"), bundled_embedder())
-    library.index(SAMPLE_NOTES)
-    yield library
-    library.close()
-
-
-def reciprocal_rank(library: Library, question: str, path: str, context: str) -> float:
-    result = library.search(Query(question, k=30, context=context))
-    paths = list(dict.fromkeys(passage.chunk.note_path for passage in result.passages))
-    return 1 / (paths.index(path) + 1) if path in paths else 0.0
-
-
 def means(library: Library, cases: tuple[tuple[str, str, str], ...]) -> tuple[float, float]:
     """Give the mean reciprocal rank without the question before, and with it."""
-    alone = [reciprocal_rank(library, question, path, "") for _, question, path in cases]
-    after = [reciprocal_rank(library, question, path, before) for before, question, path in cases]
+    alone = [reciprocal_rank(library, Query(question, k=30), path) for _, question, path in cases]
+    after = [
+        reciprocal_rank(library, Query(question, k=30, context=before), path)
+        for before, question, path in cases
+    ]
     return sum(alone) / len(cases), sum(after) / len(cases)
 
 

@@ -7,17 +7,12 @@ quote the right note.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from app.extractive import quoted_answer
-from retrieval.embedding import bundled_embedder
 from retrieval.library import Library
 from retrieval.types import LegChoice, Query
-
-SAMPLE_NOTES = Path(__file__).resolve().parents[2] / "app" / "sample_notes"
+from tests.quality.conftest import SAMPLE_NOTES, reciprocal_rank
 
 LABELLED = {
     "how big is the KV cache of llama 3.1 8B at 8192 tokens": "models/kv-cache-arithmetic.md",
@@ -51,20 +46,6 @@ FLOORS: dict[LegChoice, float] = {"bm25": 0.86, "vector": 0.86, "hybrid": 0.90}
 """Mean reciprocal rank of the right note, at the least."""
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    library = Library(tmp_path_factory.mktemp("index"), bundled_embedder())
-    library.index(SAMPLE_NOTES)
-    yield library
-    library.close()
-
-
-def reciprocal_rank(library: Library, question: str, path: str, leg: LegChoice) -> float:
-    result = library.search(Query(question, k=30, leg=leg))
-    paths = list(dict.fromkeys(passage.chunk.note_path for passage in result.passages))
-    return 1 / (paths.index(path) + 1) if path in paths else 0.0
-
-
 def test_every_label_names_a_note() -> None:
     for path in LABELLED.values():
         assert (SAMPLE_NOTES / path).is_file()
@@ -73,7 +54,7 @@ def test_every_label_names_a_note() -> None:
 @pytest.mark.parametrize("leg", FLOORS)
 def test_the_right_note_stands_near_the_top(library: Library, leg: LegChoice) -> None:
     ranks = {
-        question: reciprocal_rank(library, question, path, leg)
+        question: reciprocal_rank(library, Query(question, k=30, leg=leg), path)
         for question, path in LABELLED.items()
     }
     mean = sum(ranks.values()) / len(ranks)
@@ -83,7 +64,9 @@ def test_the_right_note_stands_near_the_top(library: Library, leg: LegChoice) ->
 
 def test_both_legs_together_are_no_worse_than_either(library: Library) -> None:
     means = {
-        leg: sum(reciprocal_rank(library, q, path, leg) for q, path in LABELLED.items())
+        leg: sum(
+            reciprocal_rank(library, Query(q, k=30, leg=leg), path) for q, path in LABELLED.items()
+        )
         for leg in FLOORS
     }
     assert means["hybrid"] >= max(means["bm25"], means["vector"]), means

@@ -14,11 +14,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, Static, TextArea
 from textual.widgets.text_area import Selection
 
-from app.format import bar, where
+from app.format import bar
 from app.safe_text import one_line, printable
 from app.types import Answer, LedgerNote
 from app.ui.background import run_in_background
-from retrieval.types import Chunk, Note
+from retrieval.types import Chunk, Note, where
 
 HELP = (
     ("enter", "ask the question"),

@@ -11,10 +11,10 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from app.format import bar, milliseconds, where
+from app.format import bar, milliseconds
 from app.safe_text import one_line
 from app.ui.screens.dialogs import Dialog
-from retrieval.types import Contribution, Explanation, Leg, SearchResult
+from retrieval.types import Contribution, Explanation, Leg, SearchResult, where
 
 _LEGS: tuple[Leg, ...] = ("bm25", "vector")
 _LABEL_WIDTH = 10

@@ -15,11 +15,11 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from app.format import bar, where
+from app.format import bar
 from app.judgments import Verdict
 from app.safe_text import one_line, printable
 from app.types import Citation
-from retrieval.types import Passage
+from retrieval.types import Passage, where
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
 SNIPPET_LENGTH = 150
